@@ -1,0 +1,445 @@
+"""One HTTP request and its response, as ASGI messages: the same for every HTTP version.
+
+Two rules hold the file together:
+
+1. What an application may send is a table (`TRANSITIONS`): state x message type -> the step that handles it.
+   A message that has no entry, or that its step finds wrong, raises `ApplicationError` in the application
+   and changes nothing: the exchange still knows exactly what stands on the wire.
+2. The exchange decides *what* is sent, its carrier (the protocol) *how*. So the head of a response is held
+   back until the first part of the body: then both leave in one write, and a response that breaks before
+   that can still be replaced by an honest 500.
+
+Source: ASGI HTTP & WebSocket 2.5, and the extensions of `asgiref`'s documentation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
+from asgiworker.asgi.fields import FIELDS, Special, check_field, check_trailers, pairs
+from asgiworker.asgi.types import ASGIApplication, Headers, Message, Scope
+
+logger = logging.getLogger("asgiworker.asgi")
+
+
+class State(Enum):
+    """What the application has said so far."""
+
+    WAITING = "no response started"
+    STARTED = "response started, its head not yet sent"
+    STREAMING = "head sent, body under way"
+    TRAILERS = "body complete, trailers expected"
+    COMPLETE = "response complete"
+    CLOSED = "client gone"
+
+
+    steps: dict[str, Step]
+    """The row of `TRANSITIONS`: what may be sent in this state."""
+
+
+# PERF: a global is found faster than an attribute of an Enum.
+WAITING, STARTED, STREAMING = State.WAITING, State.STARTED, State.STREAMING
+TRAILERS, COMPLETE, CLOSED = State.TRAILERS, State.COMPLETE, State.CLOSED
+
+Wait = Awaitable[None] | None
+
+
+class Carrier(Protocol):
+    """What an exchange asks of the protocol that carries it.
+
+    Methods that return an awaitable want it awaited before the application goes on (backpressure).
+    """
+
+    def send_response(self, exchange: Exchange, body: bytes) -> Wait:
+        """Send the whole response: head and `body` in one write."""
+
+    def send_head(self, exchange: Exchange) -> None:
+        """Send the head of a response whose body follows in parts."""
+
+    def send_data(self, exchange: Exchange, data: bytes, last: bool) -> Wait:
+        """Send the next part of the body; `last` ends it."""
+
+    def send_trailers(self, exchange: Exchange, trailers: Headers) -> Wait:
+        """End the response with `trailers`."""
+
+    def send_early_hints(self, exchange: Exchange, links: list[bytes]) -> None:
+        """Send a 103 with a Link field for each of `links`, where the protocol and the client allow it."""
+
+    def send_file(self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool) -> Wait:
+        """Send `count` bytes of the open file descriptor `file`, from `offset` or from where it stands."""
+
+    def send_path(self, exchange: Exchange, path: str) -> Wait:
+        """Send the file at `path` as the whole body."""
+
+    def demand_body(self, exchange: Exchange) -> None:
+        """The application waits for the request body: let it come (100 Continue, reading resumed)."""
+
+    def flush_head_later(self, exchange: Exchange) -> None:
+        """Send the held head at the end of this turn of the loop unless a body takes it along before."""
+
+    def application_done(self, exchange: Exchange) -> None:
+        """An application that was suspended in between has returned; what that means for the response is settled."""
+
+    def application_failed(self, exchange: Exchange) -> None:
+        """The response will never be completed: answer 500 if nothing was sent, else abort."""
+
+
+# --- the exchange ---------------------------------------------------------------------------------------
+
+
+class Exchange:
+    """One request and its response.
+
+    Args:
+        carrier: the protocol that carries this exchange.
+        scope: the ASGI scope of the request.
+        is_head: the method is HEAD (noted here, since an application may change its scope).
+        has_body: a request body is still to come; `feed` delivers it.
+    """
+
+    __slots__ = (
+        "body",
+        "body_complete",
+        "body_taken",
+        "buffered",
+        "carrier",
+        "close",
+        "disconnected",
+        "headers",
+        "is_head",
+        "lines",
+        "own_fields",
+        "remaining",
+        "scope",
+        "sent",
+        "started_at",
+        "state",
+        "status",
+        "task",
+        "trailers",
+        "trailers_expected",
+        "waiter",
+    )
+
+    def __init__(self, carrier: Carrier, scope: Scope, is_head: bool, has_body: bool) -> None:
+        self.carrier = carrier
+        self.scope = scope
+        self.is_head = is_head
+        self.state = WAITING
+        # The response.
+        self.status = 0
+        self.headers: Headers = []
+        self.lines: list[bytes] = []  # the headers as HTTP/1 writes them, those that the server frames left out
+        self.remaining: int | None = None  # bytes that the declared Content-Length still allows
+        self.sent = 0  # bytes of body handed to the carrier
+        self.close = False  # the application wants the connection closed
+        self.own_fields = False  # it sent Date, Server or Connection itself
+        self.trailers_expected = False
+        self.trailers: Headers | None = None
+        # The request's body: parts that came and were not yet taken.
+        self.body: list[bytes] = []
+        self.buffered = 0  # bytes in `body`
+        self.body_complete = not has_body
+        self.body_taken = False  # the last http.request was delivered
+        self.disconnected = False  # the client closed its side, or is gone
+        self.waiter: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None  # set while the application is suspended
+        self.started_at = 0.0
+
+    # --- the application's run
+
+    async def run(self, app: ASGIApplication) -> None:
+        """Call the application, and settle what its end means for the response."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            # Cancelled by us (shutdown, cancel_on_disconnect) or by itself: either way there is no more to come.
+            self._unfinished("the application was cancelled before its response was complete")
+        except ClientDisconnected:
+            if self.state is not CLOSED:
+                self._unfinished("the application raised ClientDisconnected before its response was complete")
+        except Exception:
+            logger.exception(
+                "Exception in ASGI application: %s %s", self.scope.get("method"), self.scope.get("path")
+            )
+            self._unfinished("")
+        except (SystemExit, KeyboardInterrupt):
+            logger.exception("The application tried to end the process")
+            self._unfinished("")
+        else:
+            if self.state is not COMPLETE:
+                self._unfinished(f"the application returned without completing its response ({self.state.value})")
+        if self.task is not None:
+            self.task = None
+            self.carrier.application_done(self)
+
+    def _unfinished(self, complaint: str) -> None:
+        if self.state is COMPLETE or self.state is CLOSED:
+            return
+        if complaint:
+            logger.error("%s %s: %s", self.scope.get("method"), self.scope.get("path"), complaint)
+        self.carrier.application_failed(self)
+
+    # --- receive
+
+    async def receive(self) -> Message:
+        """The next ASGI message for the application: parts of the body, then `http.disconnect`."""
+        while not self.body_taken:
+            if self.body_complete:
+                self.body_taken = True
+                body = b"".join(self.body)
+                self.body.clear()
+                self.buffered = 0
+                return {"type": "http.request", "body": body, "more_body": False}
+            if self.disconnected or self.state is COMPLETE:
+                return {"type": "http.disconnect"}
+            if self.body:
+                body = b"".join(self.body)
+                self.body.clear()
+                self.buffered = 0
+                self.carrier.demand_body(self)
+                return {"type": "http.request", "body": body, "more_body": True}
+            self.carrier.demand_body(self)
+            await self._wait()
+        while not (self.disconnected or self.state is COMPLETE):
+            await self._wait()
+        return {"type": "http.disconnect"}
+
+    async def _wait(self) -> None:
+        """Until something happens to the exchange. Any number of tasks may wait; cancelling one loses nothing."""
+        if self.waiter is None:
+            self.waiter = asyncio.get_running_loop().create_future()
+        # A shield, for one waiting task that is cancelled must not cancel the others' future.
+        await asyncio.shield(self.waiter)
+
+    def _wake(self) -> None:
+        if self.waiter is not None:
+            if not self.waiter.done():
+                self.waiter.set_result(None)
+            self.waiter = None
+
+    # --- what the carrier tells
+
+    def feed(self, data: bytes, complete: bool) -> None:
+        """A part of the request's body has come; `complete` says that it was the last one."""
+        if data:
+            self.body.append(data)
+            self.buffered += len(data)
+        self.body_complete = complete
+        if self.waiter is not None:
+            self._wake()
+
+    def disconnect(self) -> None:
+        """The client closed its sending side: `receive()` says so. Its receiving side may still be open."""
+        self.disconnected = True
+        self._wake()
+
+    def closed(self) -> None:
+        """The connection or stream is gone: `send()` raises from now on."""
+        if self.state is not COMPLETE:
+            self.state = CLOSED
+        self.disconnect()
+
+    def cancel(self) -> None:
+        """Cancel the application if it is still at work."""
+        if self.task is not None:
+            self.task.cancel()
+
+    # --- send
+
+    async def send(self, message: Message) -> None:
+        """Take one ASGI message from the application.
+
+        Raises:
+            ApplicationError: the message is not allowed now, or malformed.
+            ClientDisconnected: the client has gone.
+        """
+        try:
+            step = self.state.steps[message["type"]]
+        except (KeyError, TypeError):
+            raise self._misuse(message) from None
+        wait = step(self, message)
+        if wait is not None:
+            await wait
+            if self.state is CLOSED:
+                raise ClientDisconnected("the client has disconnected")
+
+    def _misuse(self, message: object) -> Exception:
+        if self.state is CLOSED:
+            return ClientDisconnected("the client has disconnected")
+        if not isinstance(message, dict) or "type" not in message:
+            return ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
+        expected = ", ".join(repr(kind) for kind in self.state.steps) or "no message"
+        return ApplicationError(
+            f"unexpected ASGI message {message['type']!r} ({self.state.value}; expected: {expected})"
+        )
+
+    def _start(self, message: Message) -> Wait:
+        status = message.get("status")
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ApplicationError(f"status of http.response.start must be an int from 200 to 599, not {status!r}")
+        headers = message.get("headers") or ()
+        if type(headers) is not list:
+            headers = pairs(headers, "headers of http.response.start")
+        lines = []
+        length: int | None = None
+        close = own_fields = False
+        for pair in headers:
+            try:
+                field = FIELDS.get(pair) or check_field(*pair)
+            except TypeError:
+                field = check_field(*pairs((pair,), "headers of http.response.start")[0])
+            line, special, value = field
+            if special is not None:
+                if special is Special.CONTENT_LENGTH:
+                    if length is not None:
+                        raise ApplicationError("content-length was given twice")
+                    length = value
+                elif special is Special.DATE or special is Special.SERVER:
+                    own_fields = True
+                else:
+                    # ASGI: the server ignores the application's transfer-encoding. It manages the connection
+                    # as well: of what the application says of it, only `close` counts.
+                    close = close or (special is Special.CONNECTION and b"close" in line.lower())
+                    continue
+            lines.append(line)
+        self.status = status
+        self.headers = headers
+        self.lines = lines
+        self.remaining = length
+        self.close = close
+        self.own_fields = own_fields or close
+        if message.get("trailers"):
+            self.trailers_expected = True
+        self.state = STARTED
+        if self.task is not None:
+            self.carrier.flush_head_later(self)
+        return None
+
+    def _first_body(self, message: Message) -> Wait:
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = as_bytes(body)
+        if message.get("more_body") or self.trailers_expected:
+            self.carrier.send_head(self)
+            self.state = STREAMING
+            return self._more_body(message)
+        remaining = self.remaining
+        if remaining is not None and len(body) != remaining and self.sends_body():
+            problem = "longer" if len(body) > remaining else "shorter"
+            raise ApplicationError(
+                f"response body of {len(body)} bytes is {problem} than its content-length {remaining}"
+            )
+        self.state = COMPLETE
+        self.sent = len(body)
+        return self.carrier.send_response(self, body)
+
+    def _more_body(self, message: Message) -> Wait:
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = as_bytes(body)
+        last = not message.get("more_body", False)
+        self.count(len(body), last)
+        if last:
+            self.state = TRAILERS if self.trailers_expected else COMPLETE
+        return self.carrier.send_data(self, body, last)
+
+    def count(self, size: int, last: bool) -> None:
+        """Hold the body against the declared Content-Length (RFC 9112 §6.2: never a byte more or less)."""
+        self.sent += size
+        if self.remaining is None or not self.sends_body():
+            return
+        if size > self.remaining:
+            raise self._wrong_length(f"response body is longer than its content-length by {size - self.remaining} bytes")
+        if last and size < self.remaining:
+            raise self._wrong_length(f"response body is shorter than its content-length by {self.remaining - size} bytes")
+        self.remaining -= size
+
+    def _wrong_length(self, complaint: str) -> ApplicationError:
+        # The head is out with a length that is not true: only a broken connection tells the client so.
+        self.carrier.application_failed(self)
+        return ApplicationError(complaint)
+
+    def sends_body(self) -> bool:
+        """Whether this response has content on the wire (RFC 9110 §6.4.1)."""
+        return not self.is_head and self.status not in (204, 304)
+
+    def _trailers(self, message: Message) -> Wait:
+        fields = check_trailers(message.get("headers", ()), "headers of http.response.trailers")
+        self.trailers = [*(self.trailers or ()), *fields]
+        if message.get("more_trailers", False):
+            return None
+        self.state = COMPLETE
+        return self.carrier.send_trailers(self, self.trailers)
+
+    def _early_hint(self, message: Message) -> Wait:
+        links = message.get("links", ())
+        if isinstance(links, (bytes, str)):
+            raise ApplicationError("links of http.response.early_hint must be an iterable of bytes")
+        values = list(links)
+        for value in values:
+            check_field(b"link", value)
+        self.carrier.send_early_hints(self, values)
+        return None
+
+    def _path(self, message: Message) -> Wait:
+        path = message.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ApplicationError(f"path of http.response.pathsend must be an absolute path, not {path!r}")
+        return self.carrier.send_path(self, path)
+
+    def _zero_copy(self, message: Message) -> Wait:
+        file, offset, count = message.get("file"), message.get("offset"), message.get("count")
+        try:
+            descriptor = file if isinstance(file, int) else file.fileno()  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            raise ApplicationError(
+                f"file of http.response.zerocopysend must have an open file descriptor, not {file!r}"
+            ) from None
+        for name, value in (("offset", offset), ("count", count)):
+            if value is not None and (type(value) is not int or value < 0):
+                raise ApplicationError(f"{name} of http.response.zerocopysend must be an int >= 0, not {value!r}")
+        return self.carrier.send_file(self, descriptor, offset, count, not message.get("more_body", False))
+
+
+def as_bytes(body: Any) -> bytes:
+    """`body` as bytes, from the types that hold bytes."""
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise ApplicationError(f"body of http.response.body must be bytes, not {type(body).__name__}")
+
+
+Step = Callable[[Exchange, Message], Wait]
+
+# State x message type -> step. Derived from ASGI HTTP 2.5: start, then body until `more_body` is false, then
+# trailers if they were announced; early hints any time before the head is on the wire (afterwards they can't
+# be sent any more, and are checked and dropped); a file in the place of a body.
+TRANSITIONS: dict[State, dict[str, Step]] = {
+    WAITING: {
+        "http.response.start": Exchange._start,
+        "http.response.early_hint": Exchange._early_hint,
+    },
+    STARTED: {
+        "http.response.body": Exchange._first_body,
+        "http.response.pathsend": Exchange._path,
+        "http.response.zerocopysend": Exchange._zero_copy,
+        "http.response.early_hint": Exchange._early_hint,
+    },
+    STREAMING: {
+        "http.response.body": Exchange._more_body,
+        "http.response.zerocopysend": Exchange._zero_copy,
+        "http.response.early_hint": Exchange._early_hint,
+    },
+    TRAILERS: {
+        "http.response.trailers": Exchange._trailers,
+    },
+    COMPLETE: {},
+    CLOSED: {},
+}
+for _state, _steps in TRANSITIONS.items():
+    _state.steps = _steps

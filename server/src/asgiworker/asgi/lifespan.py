@@ -1,0 +1,156 @@
+"""The lifespan of an application: startup before the first request, shutdown after the last.
+
+Source: ASGI Lifespan 2.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum
+from typing import Any, Literal
+
+from asgiworker.asgi.errors import ApplicationError, LifespanFailed
+from asgiworker.asgi.types import ASGIApplication, Message, Scope
+
+logger = logging.getLogger("asgiworker.asgi")
+
+Mode = Literal["auto", "on", "off"]
+
+
+class State(Enum):
+    """Where the conversation with the application stands."""
+
+    STARTING = "starting"
+    STARTED = "started"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    UNSUPPORTED = "unsupported"
+
+
+# What the application may send in each state, and the state that follows.
+TRANSITIONS: dict[tuple[State, str], State] = {
+    (State.STARTING, "lifespan.startup.complete"): State.STARTED,
+    (State.STARTING, "lifespan.startup.failed"): State.FAILED,
+    (State.STOPPING, "lifespan.shutdown.complete"): State.STOPPED,
+    (State.STOPPING, "lifespan.shutdown.failed"): State.FAILED,
+}
+
+
+class Lifespan:
+    """One application's lifespan. `state` is what the application put there; each request gets a copy.
+
+    Args:
+        app: the ASGI application.
+        mode: `auto` goes on without lifespan when the application raises on it; `on` makes that an
+            error; `off` never calls the application with a lifespan scope.
+        startup_timeout: seconds for `lifespan.startup`; 0 waits for ever.
+        shutdown_timeout: seconds for `lifespan.shutdown`; 0 waits for ever.
+    """
+
+    def __init__(
+        self, app: ASGIApplication, mode: Mode = "auto", startup_timeout: float = 0, shutdown_timeout: float = 0
+    ) -> None:
+        self.app = app
+        self.mode = mode
+        self.startup_timeout = startup_timeout
+        self.shutdown_timeout = shutdown_timeout
+        self.state: dict[str, Any] = {}
+        self.stage = State.STARTING
+        self.message = ""
+        self._task: asyncio.Task[None] | None = None
+        self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self._answered = asyncio.Event()
+
+    async def startup(self) -> None:
+        """Run the application's startup.
+
+        Raises:
+            LifespanFailed: the application reported a failure, raised (mode `on`), or took too long.
+        """
+        if self.mode == "off":
+            self.stage = State.UNSUPPORTED
+            return
+        self._events.put_nowait({"type": "lifespan.startup"})
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="asgiworker lifespan")
+        if not await self._answer(self.startup_timeout):
+            await self._cancel()
+            raise LifespanFailed(f"application startup took longer than {self.startup_timeout:g} s")
+        if self.stage is State.FAILED:
+            raise LifespanFailed(self.message or "application startup failed")
+
+    async def shutdown(self) -> None:
+        """Run the application's shutdown; what goes wrong is logged, for the server stops all the same."""
+        if self.stage is not State.STARTED:
+            return
+        self.stage = State.STOPPING
+        self._answered.clear()
+        self._events.put_nowait({"type": "lifespan.shutdown"})
+        if not await self._answer(self.shutdown_timeout):
+            logger.error("Application shutdown took longer than %g s; it was cancelled.", self.shutdown_timeout)
+            await self._cancel()
+        elif self.stage is State.FAILED:
+            logger.error("Application shutdown failed%s", f": {self.message}" if self.message else ".")
+
+    async def _answer(self, timeout: float) -> bool:
+        try:
+            await asyncio.wait_for(self._answered.wait(), timeout or None)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            # A task that swallows its cancellation must not hold the server: one second, then it is left behind.
+            await asyncio.wait({self._task}, timeout=1.0)
+
+    async def _run(self) -> None:
+        scope: Scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self.state,
+        }
+        try:
+            await self.app(scope, self._events.get, self._send)
+        except asyncio.CancelledError:
+            self.stage = State.FAILED
+            raise
+        except BaseException as error:
+            self._raised(error)
+        else:
+            self._returned()
+        finally:
+            self._answered.set()
+
+    def _raised(self, error: BaseException) -> None:
+        if self.stage is State.STARTING and self.mode == "auto" and not isinstance(error, SystemExit):
+            # ASGI: an exception on the lifespan scope means that the application doesn't support it.
+            self.stage = State.UNSUPPORTED
+            logger.debug("The application doesn't support lifespan: %r", error)
+            return
+        if self.stage is State.STARTING:
+            logger.error("Exception in the application's startup", exc_info=error)
+        elif self.stage is not State.FAILED:
+            logger.error("Exception in the application's lifespan", exc_info=error)
+        self.message = self.message or f"{type(error).__name__}: {error}"
+        self.stage = State.FAILED
+
+    def _returned(self) -> None:
+        if self.stage is State.STARTING:
+            if self.mode == "on":
+                self.stage, self.message = State.FAILED, "the application returned before startup was complete"
+            else:
+                self.stage = State.UNSUPPORTED
+        elif self.stage in (State.STARTED, State.STOPPING):
+            self.stage = State.STOPPED
+
+    async def _send(self, message: Message) -> None:
+        kind = message.get("type")
+        following = TRANSITIONS.get((self.stage, str(kind)))
+        if following is None:
+            raise ApplicationError(f"unexpected ASGI message {kind!r}: the lifespan is {self.stage.value}")
+        self.stage = following
+        self.message = str(message.get("message", ""))
+        self._answered.set()

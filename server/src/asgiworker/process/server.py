@@ -1,0 +1,368 @@
+"""One process that serves: bind, start, serve, drain, stop. With or without Gunicorn around it.
+
+A stop goes through these steps, whatever asked for it:
+
+1. Nothing new is accepted; idle connections close; each response is the last of its connection.
+2. After `drain_delay` the applications of responses that still stream see `http.disconnect`.
+3. After `graceful_timeout`, or on a second signal, what is left is cancelled, and its connections aborted.
+4. The lifespan's shutdown runs. Always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import random
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from asgiworker.asgi.errors import LifespanFailed
+from asgiworker.asgi.exchange import STREAMING, Exchange
+from asgiworker.asgi.lifespan import Lifespan
+from asgiworker.asgi.types import ASGIApplication
+from asgiworker.process import access, certificates, loading, logs, sockets, sources
+from asgiworker.process.settings import Settings
+from asgiworker.process.watchdog import Watchdog
+from asgiworker.protocols.http1 import HTTP1Connection
+from asgiworker.protocols.preface import ProxyPreface
+from asgiworker.protocols.service import Record, Service
+from asgiworker.protocols.tls import first_certificate
+
+logger = logging.getLogger("asgiworker.server")
+
+IDLE_PATIENCE = 0.5  # seconds in a stop for which an idle connection is still answered
+CANCEL_PATIENCE = 1.0  # seconds that cancelled applications get to clean up
+DRAIN_TICK = 0.05  # seconds between two looks in a stop
+ACCESS_TICK = 0.2  # seconds for which access log entries are collected at most
+
+ADDRESS_SETTINGS = frozenset(("bind", "host", "port", "uds", "fd"))
+
+STARTUP_FAILED = 3  # the exit code, as Gunicorn's for a worker that can't boot
+
+
+class AccessLogger(Protocol):
+    """What collects finished exchanges: see `asgiworker.process.access`."""
+
+    entries: list[Any]
+
+    @property
+    def record(self) -> Record: ...
+    def flush(self) -> None: ...
+    def reopen(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Server:
+    """An application, served by the running event loop on listening sockets.
+
+    Args:
+        app: the application; ASGI 3, ASGI 2 or WSGI, by `settings.interface`.
+        settings: all settings.
+        listening: bound and listening sockets; they are closed when the server stops.
+        tls: the context for TLS; None for plain HTTP.
+        access_log: where finished exchanges go; None for nowhere.
+        heartbeat: called at each tick of the loop, at least once a second.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        settings: Settings,
+        listening: Sequence[socket.socket],
+        *,
+        tls: ssl.SSLContext | None = None,
+        access_log: AccessLogger | None = None,
+        heartbeat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.app: ASGIApplication = loading.adapt(app, settings.interface)
+        self.settings = settings
+        self.listening = listening
+        self.tls = tls
+        self.access_log = access_log
+        self.heartbeat = heartbeat
+        self.exhausted = asyncio.Event()  # `max_requests` have been answered
+        self.addresses = [sockets.socket_url(sock, tls=tls is not None) for sock in listening]
+        self.lifespan = Lifespan(
+            self.app, settings.lifespan, settings.timeout_startup, settings.timeout_shutdown
+        )
+        self.watchdog = Watchdog(settings.timeout)
+        self.service: Service
+        self._accepting: list[asyncio.AbstractServer] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._stop_by = 0.0
+
+    @property
+    def url(self) -> str:
+        """The first address, as a URL without a slash at its end."""
+        return self.addresses[0]
+
+    # --- start
+
+    async def start(self) -> None:
+        """Run the lifespan's startup, then accept connections.
+
+        Raises:
+            LifespanFailed: the application could not start.
+        """
+        loop = asyncio.get_running_loop()
+        settings = self.settings
+        await self.lifespan.startup()
+        self.service = Service(
+            self.app,
+            settings,
+            loop,
+            state=self.lifespan.state,
+            record=self.access_log.record if self.access_log else None,
+            server_cert=first_certificate(settings.certfile) if self.tls and settings.certfile else None,
+            max_requests=_with_jitter(settings.max_requests, settings.max_requests_jitter),
+            exhausted=self.exhausted.set,
+        )
+        for sock in self.listening:
+            self._accepting.append(await self._accept(sock))
+        self._interval = min(self.service.tick_interval(), ACCESS_TICK if self.access_log else 1.0)
+        self._tick()
+        self.watchdog.start()
+
+    async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer:
+        loop, settings, service = asyncio.get_running_loop(), self.settings, self.service
+        options: dict[str, Any] = {"sock": sock, "backlog": settings.backlog}
+        factory: Callable[[], asyncio.Protocol] = lambda: HTTP1Connection(service)  # noqa: E731
+        if settings.proxy_protocol != "off":
+            factory = lambda: ProxyPreface(service, settings.proxy_protocol, self.tls)  # noqa: E731
+        elif self.tls is not None:
+            options["ssl"] = self.tls
+            options["ssl_handshake_timeout"] = settings.timeout_handshake or None
+        if sock.family == socket.AF_UNIX:
+            if sys.version_info >= (3, 13):
+                options["cleanup_socket"] = False  # the file belongs to whoever bound the socket
+            return await loop.create_unix_server(factory, **options)
+        return await loop.create_server(factory, **options)
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._interval, self._tick)
+        self.service.tick()
+        self.watchdog.beat()
+        if self.access_log is not None and self.access_log.entries:
+            self.access_log.flush()
+        self.heartbeat()
+
+    # --- stop
+
+    async def stop(self) -> None:
+        """Stop gracefully, in the steps above."""
+        loop = asyncio.get_running_loop()
+        settings, service = self.settings, self.service
+        for accepting in self._accepting:
+            accepting.close()
+        began = loop.time()
+        self._stop_by = began + settings.graceful_timeout
+        self._interval = min(self._interval, DRAIN_TICK)
+        service.drain()
+        for connection in list(service.connections):
+            connection.retire(IDLE_PATIENCE)
+        told: set[Exchange] = set()
+        while (service.connections or service.running) and loop.time() < self._stop_by:
+            if loop.time() >= began + settings.drain_delay:
+                for exchange in service.running - told:
+                    told.add(exchange)
+                    if exchange.state is STREAMING and exchange.body_complete:
+                        exchange.disconnect()
+            await asyncio.sleep(DRAIN_TICK)
+        if service.running:
+            logger.warning("Cancelling %d requests that are still running", len(service.running))
+            for exchange in list(service.running):
+                exchange.cancel()
+            give_up = loop.time() + CANCEL_PATIENCE
+            while service.running and loop.time() < give_up:
+                await asyncio.sleep(DRAIN_TICK)
+        for connection in list(service.connections):
+            connection.abort()
+        await self.lifespan.shutdown()
+        self.watchdog.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.access_log is not None:
+            self.access_log.close()
+
+    def hurry(self) -> None:
+        """A second signal: wait no longer for requests in flight."""
+        self._stop_by = 0.0
+
+
+# --- from Python ------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def running(app: Callable[..., Any], **settings: Any) -> AsyncIterator[Server]:
+    """Serve `app` in the running loop while the block runs, on a free port unless `bind` or `port` says otherwise.
+
+    Settings are taken from the arguments alone. `server.url` and `server.addresses` say where it listens. No
+    signal handler is installed, and logging is left as it is.
+
+    Raises:
+        LifespanFailed: the application could not start.
+        Mistake: a setting is wrong, or an address can't be listened on.
+    """
+    if not settings.keys() & ADDRESS_SETTINGS:
+        settings["port"] = 0
+    settings.setdefault("accesslog", None)
+    resolved = Settings.load(settings)
+    listeners = _listen(resolved)
+    server = Server(
+        app,
+        resolved,
+        [listener.sock for listener in listeners],
+        tls=certificates.tls_context(resolved),
+        access_log=access.open_access_log(resolved),
+    )
+    try:
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop()
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+async def serve(app: Callable[..., Any], *, shutdown: asyncio.Event | None = None, **settings: Any) -> None:
+    """Serve `app` in the running loop until `shutdown` is set, or this task is cancelled.
+
+    The loop's owner keeps its signals; otherwise as `running`, but on the default address.
+    """
+    if not settings.keys() & ADDRESS_SETTINGS:
+        settings["bind"] = Settings().bind
+    async with running(app, **settings) as server:
+        stopping = [asyncio.ensure_future(server.exhausted.wait())]
+        stopping.append(asyncio.ensure_future((shutdown or asyncio.Event()).wait()))
+        try:
+            await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in stopping:
+                waiting.cancel()
+
+
+def run(app: Callable[..., Any] | str, **settings: Any) -> int:
+    """Serve `app` until SIGINT or SIGTERM; the exit code is returned.
+
+    Args:
+        app: an application, or where it is, such as "main:app".
+        settings: as on the command line, with underscores. The environment and the settings file are read, too.
+
+    Raises:
+        Mistake: a setting is wrong, the application can't be loaded, or an address can't be listened on.
+    """
+    file = sources.find_file(Path(), os.environ)
+    if isinstance(app, str):
+        settings["app"] = app
+    return run_single(Settings.load(settings, os.environ, file), None if isinstance(app, str) else app)
+
+
+def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int:
+    """Serve in this process, without Gunicorn, until a signal; returns the exit code.
+
+    Raises:
+        Mistake: whatever is wrong before the first request.
+    """
+    logs.configure(settings)
+    tls = certificates.tls_context(settings)
+    listeners = _listen(settings)
+    try:
+        if app is None:
+            app = loading.load(
+                settings.app, app_dir=settings.app_dir, factory=settings.factory, interface=settings.interface
+            )
+        access_log = access.open_access_log(settings)
+        with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
+            return runner.run(_serve_until_signal(app, settings, listeners, tls, access_log))
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+async def _serve_until_signal(
+    app: Callable[..., Any],
+    settings: Settings,
+    listeners: Sequence[sockets.Listener],
+    tls: ssl.SSLContext | None,
+    access_log: AccessLogger | None,
+) -> int:
+    loop = asyncio.get_running_loop()
+    server = Server(app, settings, [listener.sock for listener in listeners], tls=tls, access_log=access_log)
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            server.hurry()
+        stopping.set()
+
+    def reopen() -> None:
+        logs.reopen()
+        if access_log is not None:
+            access_log.reopen()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGUSR1, reopen)
+    starting = loop.create_task(server.start())
+    waiting = loop.create_task(stopping.wait())
+    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()  # a signal before the application was ready: there is nothing to drain
+        await asyncio.wait({starting})
+        return 0
+    try:
+        starting.result()
+    except LifespanFailed as failure:
+        logger.error("Application startup failed: %s", failure)
+        return STARTUP_FAILED
+    logger.info("%s", banner(server.addresses, 1, loop, "HTTP/1.1"))
+    exhausted = loop.create_task(server.exhausted.wait())
+    await asyncio.wait({waiting, exhausted}, return_when=asyncio.FIRST_COMPLETED)
+    logger.info("Stopping" if stopping.is_set() else "Stopping: max_requests is reached")
+    stopping.set()  # from here on, a signal is a second one
+    await server.stop()
+    logger.info("Stopped")
+    return 0
+
+
+def banner(addresses: Iterable[str], workers: int, loop: asyncio.AbstractEventLoop, *protocols: str) -> str:
+    """The line the server starts with."""
+    versions = {"asgiworker": version("asgiworker"), "Python": platform.python_version()}
+    name = type(loop).__module__.partition(".")[0]
+    if name == "uvloop":
+        versions["uvloop"] = version("uvloop")
+    return logs.banner(list(addresses), workers, name, protocols, versions)
+
+
+def _with_jitter(max_requests: int, jitter: int) -> int:
+    return max_requests + random.randint(0, jitter) if max_requests else 0
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the event loop: `auto` is uvloop where it is installed."""
+    if name != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise
+        else:
+            return uvloop.new_event_loop
+    return asyncio.new_event_loop
+
+
+def _listen(settings: Settings) -> list[sockets.Listener]:
+    return sockets.listen(
+        settings.bind, backlog=settings.backlog, reuse_port=settings.reuse_port, umask=settings.umask
+    )

@@ -1,0 +1,172 @@
+"""What every connection has, whatever protocol it speaks: transport, addresses, flow control, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from asgiworker.asgi.types import Address
+from asgiworker.protocols.service import NEVER, Service
+from asgiworker.protocols.tls import tls_extension
+
+logger = logging.getLogger("asgiworker.server")
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection; the protocols are its subclasses.
+
+    Args:
+        service: what all connections share.
+        proxied: the ends of the connection as a PROXY header gave them; None where there was none.
+    """
+
+    __slots__ = (
+        "client",
+        "deadline",
+        "drain_waiter",
+        "proxied",
+        "reading_paused",
+        "scheme",
+        "server",
+        "service",
+        "template",
+        "tls",
+        "transport",
+        "trusted_peer",
+        "unusual",
+        "write_deadline",
+        "write_mark",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)) -> None:
+        self.service = service
+        self.proxied = proxied
+        self.client: Address | None = None
+        self.server: Address | None = None
+        self.scheme = "http"
+        self.tls: dict[str, Any] | None = None
+        self.template: dict[str, Any] = {}  # of the scopes; shared, never changed
+        self.unusual = False  # a request's scope needs more than the template and its head
+        self.trusted_peer = False  # the peer may say in header fields who the client is
+        self.deadline = NEVER  # when `sweep` looks at what the client was to send
+        self.write_deadline = NEVER  # when `sweep` looks at what the client was to read
+        self.write_mark = 0  # bytes that waited to be written when `write_deadline` was set
+        self.drain_waiter: asyncio.Future[None] | None = None  # set while the client reads too slowly
+        self.reading_paused = False
+
+    # --- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected; on TLS, after the handshake."""
+        self.transport = transport  # type: ignore[assignment]
+        service = self.service
+        service.connections.add(self)
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if isinstance(peer, tuple):
+            self.client = (peer[0], peer[1])
+        if isinstance(local, tuple):
+            self.server = (local[0], local[1])
+        elif local:
+            self.server = (local.decode(errors="replace") if isinstance(local, bytes) else local, None)
+        self.trusted_peer = (self.client[0] if self.client else None) in service.trusted
+        client, server = self.proxied
+        self.client, self.server = client or self.client, server or self.server
+        encrypted = transport.get_extra_info("ssl_object")
+        if encrypted is not None:
+            self.scheme = "https"
+            self.tls = tls_extension(encrypted, service.server_cert)
+        self.unusual = self.trusted_peer or self.tls is not None
+        self.template = service.template(self.scheme, self.server)
+        self.deadline = service.deadline(service.policy.timeout_first_byte)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, closed by either side."""
+        self.service.connections.discard(self)
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is above its high-water mark: applications wait in `send()`."""
+        self.drain_waiter = self.service.loop.create_future()
+        self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
+        self.write_mark = self.transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        """The client has read; or it is gone, and nobody has to wait for it any longer."""
+        self.write_deadline = NEVER
+        if self.drain_waiter is not None:
+            self.drain_waiter.set_result(None)
+            self.drain_waiter = None
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough. Cancelling one that waits leaves the others waiting."""
+        if self.drain_waiter is not None:
+            await asyncio.shield(self.drain_waiter)
+
+    def pause_reading(self) -> None:
+        """Let TCP hold the client back."""
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self.reading_paused:
+            self.reading_paused = False
+            self.transport.resume_reading()
+
+    # --- deadlines
+
+    def sweep(self, now: float) -> None:
+        """A deadline has passed: see whether the client has really done nothing."""
+        if self.write_deadline <= now:
+            size = self.transport.get_write_buffer_size()
+            if size >= self.write_mark:
+                logger.info("%s doesn't read its response; connection aborted", self.peer())
+                self.abort()
+                return
+            self.write_mark = size
+            self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
+        if self.deadline <= now:
+            self.overdue(now)
+
+    def overdue(self, now: float) -> None:
+        """The client hasn't sent what it was to send."""
+        raise NotImplementedError
+
+    # --- the end
+
+    def close(self) -> None:
+        """Close when all is written; a client that doesn't read that is cut off after the stall deadline."""
+        self.transport.close()
+        self.deadline = NEVER
+        self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
+        self.write_mark = self.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Close at once; the client can tell that the response isn't complete."""
+        self.deadline = self.write_deadline = NEVER
+        self.transport.abort()
+
+    def failed(self, where: str) -> None:
+        """Our own code broke: this connection ends, the worker lives."""
+        self.service.failures += 1
+        logger.exception("Internal error %s; connection to %s aborted", where, self.peer())
+        self.abort()
+
+    def retire(self, patience: float) -> None:
+        """The server stops: end this connection as soon as its work is done.
+
+        Args:
+            patience: seconds for which an idle connection is still answered, for a request may be on its way.
+        """
+        raise NotImplementedError
+
+    def peer(self) -> str:
+        """The client, for the log."""
+        if self.client is None:
+            return "a client on a UNIX socket"
+        host, port = self.client
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,302 @@
+"""The head of an HTTP/1.1 request: from bytes to checked parts, or to a refusal.
+
+llhttp (through httptools) parses; what it lets through and RFC 9110 and RFC 9112 do not is refused here.
+A head is parsed when it is complete, so one parser serves all connections of a process, and a connection
+that waits for its next request holds none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+import httptools
+
+from asgiworker.asgi.types import Headers
+
+# --- grammar ---------------------------------------------------------------------------------------------
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9]\.[0-9])\r\n")  # RFC 9112 §3
+TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:", re.IGNORECASE)
+# RFC 3986 §3.2.2: a registered name, an IPv4 address or an IP literal; the port may be left empty.
+_NAME = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
+_LITERAL = rb"\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+)\]"
+HOST = re.compile(rb"(?:" + _LITERAL + rb"|" + _NAME + rb")(?::[0-9]{0,5})?")
+# RFC 9112 §3.2.2, without userinfo (RFC 9110 §4.2.4).
+ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+AUTHORITY_FORM = re.compile(rb"(?:" + _LITERAL + rb"|" + _NAME + rb"):[0-9]{1,5}")
+# What no byte that is still to come can put right: a bare LF, a bare CR, a control character.
+HOPELESS = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+CONTENT_LENGTH_BOUND = 2**63
+
+# Request fields that speak to the server itself; a head that has none of them takes the short way.
+ROUTING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"te"))
+
+_VALID_HOSTS_BOUND = 1024
+
+
+class Refusal(Exception):
+    """A request that the server answers with an error itself; the application never sees it.
+
+    Attributes:
+        status: the status of the answer.
+        reason: one sentence, for the answer's body and the log.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class HeadLimits(Protocol):
+    """The limits on a request head, in bytes and numbers; 0 is no limit."""
+
+    @property
+    def limit_request_line(self) -> int: ...
+    @property
+    def limit_request_head(self) -> int: ...
+    @property
+    def limit_request_fields(self) -> int: ...
+    @property
+    def limit_request_field_size(self) -> int: ...
+
+
+class Routing:
+    """What the fields that speak to the server itself say: framing, connection, expectation.
+
+    Attributes:
+        length: the declared Content-Length; 0 if there is none.
+        chunked: the body is chunked.
+    """
+
+    __slots__ = ("chunked", "expects_continue", "keep_alive", "length", "takes_trailers")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.chunked = self.expects_continue = self.takes_trailers = False
+        self.length = 0
+
+
+PLAIN = Routing(keep_alive=True)  # of an HTTP/1.1 head with none of those fields
+
+# PERF: a tuple, for an object with a constructor of its own would cost a call for each request.
+Head = tuple[str, bytes, str, Headers, dict[bytes, bytes], Routing]
+"""A checked head: method, target, version, headers, headers by name, routing.
+
+The target is in origin-form (RFC 9112 §3.2.1) or `*`, an absolute-form one already taken apart; the version
+"1.1" or "1.0"; the names of the headers are in lower case, in the order they came.
+"""
+
+
+class HeadParser:
+    """Parses request heads, one after the other. Not thread-safe: each event loop has its own."""
+
+    __slots__ = ("_feed", "_headers", "_limits", "_parser", "_small", "_targets", "_valid_hosts", "on_url")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        # PERF: a head no longer than the smallest limit breaks none of them but the number of fields.
+        sizes = (limits.limit_request_line, limits.limit_request_field_size)
+        self._small = min([size for size in sizes if size], default=1 << 62)
+        # PERF: a Host found valid is not matched again. Bounded, for a client may make them up.
+        self._valid_hosts: set[bytes] = set()
+        self._headers: Headers = []
+        self._targets: list[bytes] = []
+        self.on_url = self._targets.append  # PERF: llhttp calls straight into the list
+        self._renew()
+
+    def _renew(self) -> None:
+        """A fresh llhttp, after an error, and when the last head promised more than a head."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed = self._parser.feed_data
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools for each field."""
+        self._headers.append((name.lower(), value))
+
+    def parse(self, data: bytes) -> Head:
+        """The parts of the complete head `data`, from the request line to the empty line with its CRLF.
+
+        Raises:
+            Refusal: with the status that the client is to get.
+        """
+        headers: Headers = []
+        self._headers = headers
+        self._targets.clear()
+        try:
+            self._feed(data)
+        except httptools.HttpParserUpgrade:
+            self._renew()
+        except httptools.HttpParserError as error:
+            self._renew()
+            raise self._explain(data, error) from None
+        parser = self._parser
+        target = self._targets[0]
+        method = parser.get_method()
+        if len(data) > self._small:
+            self._check_sizes(data)
+        version = "1.1"
+        # llhttp tolerates empty lines before, and more blanks than one within, the request line.
+        if not data.startswith(b"%b %b HTTP/1.1\r\n" % (method, target)):
+            version = self._version(data)
+        if 0 < self._limits.limit_request_fields < len(headers):
+            raise Refusal(431, f"more than {self._limits.limit_request_fields} header fields")
+        # PERF: find() >= 0, for `in` on bytes costs five times as much.
+        if data.find(b" \r\n") >= 0 or data.find(b"\t\r\n") >= 0:
+            headers = [(name, value.rstrip(b" \t")) for name, value in headers]
+        if data.find(b"_") >= 0:
+            # A field name with an underscore could pass for its twin with a hyphen in applications that read
+            # CGI-like names, past a proxy that guards the hyphenated one. Dropped, as Gunicorn and nginx do.
+            headers = [field for field in headers if b"_" not in field[0]]
+        names = dict(headers)
+        if target[0] != 47 or target.find(b"#") >= 0:  # 47 is "/"
+            target, authority = resolve_target(method, target)
+            if authority is not None:
+                # RFC 9112 §3.2.2: the Host that came is ignored and replaced by the target's authority.
+                headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
+                names = dict(headers)
+        host = names.get(b"host")
+        if host not in self._valid_hosts:
+            self._check_host(host, version)
+        if len(names) != len(headers):
+            _check_repeated(headers)
+        routing = PLAIN
+        if version == "1.0" or not ROUTING.isdisjoint(names):
+            routing = read_routing(version, headers, names)
+            if routing.length or routing.chunked or not routing.keep_alive:
+                # llhttp would go on to the body, or take nothing more; neither is its business here.
+                self._renew()
+        return method.decode("ascii"), target, version, headers, names, routing
+
+    def _check_sizes(self, data: bytes) -> None:
+        line, *fields = data.split(b"\r\n")
+        limits = self._limits
+        if 0 < limits.limit_request_line < len(line) + 2:
+            raise Refusal(414, f"request line longer than {limits.limit_request_line} bytes")
+        if limits.limit_request_field_size and any(len(field) + 2 > limits.limit_request_field_size for field in fields):
+            raise Refusal(431, f"header field longer than {limits.limit_request_field_size} bytes")
+
+    def _version(self, data: bytes) -> str:
+        """The version of a request line that isn't plainly HTTP/1.1."""
+        while data.startswith(b"\r\n"):  # RFC 9112 §2.2: ignore empty lines before the request line
+            data = data[2:]
+        line = REQUEST_LINE.match(data)
+        if line is None:
+            self._renew()
+            raise Refusal(400, "malformed request line")
+        version = line[3].decode("ascii")
+        if version not in ("1.0", "1.1"):
+            self._renew()
+            raise Refusal(505, f"HTTP/{version} is not spoken here")
+        return version
+
+    def _check_host(self, host: bytes | None, version: str) -> None:
+        """RFC 9112 §3.2: a valid Host, mandatory on 1.1."""
+        if host is None:
+            if version == "1.1":
+                raise Refusal(400, "no Host field")
+            return
+        if not HOST.fullmatch(host):
+            raise Refusal(400, "invalid Host field")
+        if len(self._valid_hosts) < _VALID_HOSTS_BOUND:
+            self._valid_hosts.add(host)
+
+    def _explain(self, data: bytes, error: Exception) -> Refusal:
+        """The right status for what llhttp refused."""
+        while data.startswith(b"\r\n"):
+            data = data[2:]
+        line = REQUEST_LINE.match(data)
+        if line is None:
+            return Refusal(400, "malformed request line")
+        limit = self._limits.limit_request_line
+        if 0 < limit < line.end():
+            return Refusal(414, f"request line longer than {limit} bytes")
+        version = line[3].decode("ascii")
+        if version not in ("1.0", "1.1"):
+            return Refusal(505, f"HTTP/{version} is not spoken here")
+        if line[1] == b"CONNECT" and AUTHORITY_FORM.fullmatch(line[2]):
+            return Refusal(501, "CONNECT is not implemented")
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
+            return Refusal(501, "method not implemented")
+        codings = TRANSFER_ENCODING.findall(data)
+        if codings and version == "1.1" and not CONTENT_LENGTH.search(data):
+            if len(codings) > 1 or codings[0].lower() != b"chunked":
+                return Refusal(501, "the only transfer coding is chunked")
+        return Refusal(400, f"malformed request: {error}")
+
+
+def resolve_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
+    """A target that isn't in origin-form: its path and query, and its authority (RFC 9112 §3.2)."""
+    if method == b"CONNECT":
+        if AUTHORITY_FORM.fullmatch(target):
+            raise Refusal(501, "CONNECT is not implemented")
+        raise Refusal(400, "CONNECT wants a target of host:port")
+    if b"#" in target:
+        raise Refusal(400, "fragment in the request target")
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise Refusal(400, "the target * is for OPTIONS only")
+        return target, None
+    absolute = ABSOLUTE_FORM.fullmatch(target)
+    if absolute is None or not HOST.fullmatch(absolute[1]):
+        raise Refusal(400, "invalid request target")
+    path = absolute[2]
+    if not path and method == b"OPTIONS":
+        path = b"*"  # RFC 9112 §3.2.4
+    elif not path.startswith(b"/"):
+        path = b"/" + path
+    return path, absolute[1]
+
+
+def read_routing(version: str, headers: Headers, names: dict[bytes, bytes]) -> Routing:
+    """What the fields of `ROUTING` say."""
+    routing = Routing(keep_alive=version == "1.1")
+    coding, length = names.get(b"transfer-encoding"), names.get(b"content-length")
+    if coding is not None:
+        if length is not None:
+            raise Refusal(400, "both Transfer-Encoding and Content-Length")
+        if version != "1.1":
+            raise Refusal(400, "Transfer-Encoding on HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise Refusal(501, "the only transfer coding is chunked")
+        routing.chunked = True
+    elif length is not None:
+        if not length.isdigit() or len(length) > 19 or int(length) >= CONTENT_LENGTH_BOUND:
+            raise Refusal(400, "invalid Content-Length")
+        routing.length = int(length)
+    if b"connection" in names:
+        options = _tokens(headers, b"connection")
+        routing.keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+    if b"te" in names:
+        routing.takes_trailers = b"trailers" in _tokens(headers, b"te")
+    expectation = names.get(b"expect")
+    if expectation is not None and version == "1.1":  # RFC 9110 §10.1.1: ignored on 1.0
+        if expectation.lower() != b"100-continue":
+            raise Refusal(417, "the only expectation is 100-continue")
+        routing.expects_continue = routing.chunked or routing.length > 0
+    return routing
+
+
+def _check_repeated(headers: Headers) -> None:
+    """Fields that decide where a message goes or ends may come only once."""
+    seen = set()
+    for name, _ in headers:
+        if name in (b"host", b"content-length", b"transfer-encoding"):
+            if name in seen:
+                status = 501 if name == b"transfer-encoding" else 400
+                raise Refusal(status, f"{name.decode().title()} field given more than once")
+            seen.add(name)
+
+
+def _tokens(headers: Headers, name: bytes) -> set[bytes]:
+    """The members of a comma-separated list field, over all its lines, in lower case, without parameters."""
+    return {
+        member.partition(b";")[0].strip(b" \t")
+        for field, value in headers
+        if field == name
+        for member in value.lower().split(b",")
+    }

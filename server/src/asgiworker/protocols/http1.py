@@ -1,0 +1,633 @@
+"""HTTP/1.1 and 1.0 on one connection (RFC 9112): requests one after the other, each in an exchange of its own.
+
+A connection keeps what it hasn't understood yet in `buffer`, and works on one request at a time: what a
+pipelining client sends ahead stays there, unparsed and bounded, until the response before it is complete.
+
+The class reads in the order in which a request lives: bytes come, a head is read, the exchange begins, its
+body arrives, its response is sent, and the connection goes on to the next request or ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from http import HTTPStatus
+
+from asgiworker.asgi.errors import ApplicationError
+from asgiworker.asgi.exchange import CLOSED, COMPLETE, STARTED, STREAMING, WAITING, Exchange, Wait
+from asgiworker.asgi.scope import ASGI_VERSION, decode_path, mounted_path
+from asgiworker.asgi.types import Address, Headers, Scope
+from asgiworker.protocols.chunked import ChunkedDecoder
+from asgiworker.protocols.connection import Connection
+from asgiworker.protocols.head import HOPELESS, PLAIN, REQUEST_LINE, Head, Refusal, Routing
+from asgiworker.protocols.proxy import FORWARDING, read_forwarding
+from asgiworker.protocols.sendfile import send_region
+from asgiworker.protocols.service import NEVER, Service
+
+logger = logging.getLogger("asgiworker.server")
+
+HIGH_WATER = 65536  # bytes of request that may wait before reading pauses
+DRAIN_BOUND = 262144  # bytes of unread request body that are read away to keep a connection alive
+LINGER_BOUND = 4 * 1024 * 1024  # bytes read away after a refusal, so that the client gets to see it
+LINGER = 2.0  # seconds for that
+JOIN_BOUND = 16384  # PERF: a body up to this size is copied behind its head; a larger one is written beside it
+SMALL_FILE = 131072  # bytes up to which a file is read at once, like the page cache read that it nearly always is
+
+
+def _phrase(code: int) -> bytes:
+    return HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b""
+
+
+STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, _phrase(code)) for code in range(100, 600)}
+
+EXTENSIONS: dict[str, object] = {
+    "http.response.trailers": {},
+    "http.response.early_hint": {},
+    "http.response.pathsend": {},
+    "http.response.zerocopysend": {},
+}
+
+
+class HTTP1Connection(Connection):
+    """One HTTP/1.x connection; also the carrier of its current exchange."""
+
+    __slots__ = (
+        "awaiting_head",
+        "body_left",
+        "body_received",
+        "body_seen",
+        "buffer",
+        "chunking",
+        "continue_due",
+        "decoder",
+        "discard_left",
+        "exchange",
+        "flush_due",
+        "head",
+        "held",
+        "held_size",
+        "keep_alive",
+        "lingered",
+        "lingering",
+        "peer_finished",
+        "routing",
+    )
+
+    def __init__(self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)) -> None:
+        super().__init__(service, proxied)
+        self.buffer = b""  # received, and not yet understood
+        self.awaiting_head = False  # a head has begun, and its deadline runs
+        self.peer_finished = False  # the client has closed its sending side
+        self.lingering = False  # nothing that the client still sends matters
+        self.lingered = 0  # bytes read away since
+        # The request at hand; the exchange is None between requests.
+        self.head: Head | None = None
+        self.routing: Routing = PLAIN
+        self.exchange: Exchange | None = None
+        self.keep_alive = True
+        # Its body.
+        self.body_left = 0  # bytes still to come of a declared length
+        self.decoder: ChunkedDecoder | None = None  # of a chunked body still to come
+        self.body_received = 0
+        self.body_seen = 0  # of these, when the sweep last looked
+        self.discard_left = 0  # bytes that may still be read away, after a response that came early
+        self.continue_due = False  # the client waits for 100 Continue
+        # Its response.
+        self.chunking = False
+        self.held: list[bytes] = []  # a streamed response's head and parts, until the turn of the loop is over
+        self.held_size = 0  # bytes of body in `held`
+        self.flush_due = False  # the loop will flush
+
+    # --- bytes come
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        try:
+            # PERF: nearly always this is one whole head without a body, from a client that awaits the answer.
+            if self.exchange is None and not self.buffer and not self.lingering:
+                end = data.find(b"\r\n\r\n", 0, self.service.head_bound)
+                if end > 0 and end + 4 == len(data):
+                    self.begin(data)
+                    return
+            self.buffer = self.buffer + data if self.buffer else data
+            self.advance()
+        except Exception:
+            self.failed("while reading a request")
+
+    def advance(self) -> None:
+        """Understand as much of the buffer as can be understood now."""
+        while self.buffer and not self.transport.is_closing():
+            if self.lingering:
+                self.lingered += len(self.buffer)
+                self.buffer = b""
+                if self.lingered > LINGER_BOUND:
+                    self.abort()
+            elif self.body_left or self.decoder is not None:
+                self.receive_body()
+            elif self.exchange is not None:  # a pipelined request waits for the response before it
+                if len(self.buffer) > HIGH_WATER:
+                    self.pause_reading()
+                return
+            elif not self.receive_head():
+                return
+
+    def resume(self) -> None:
+        """Go on with what has come meanwhile; called by the loop, outside of any request's context."""
+        try:
+            self.advance()
+            if self.exchange is None:
+                self.resume_reading()
+                if self.peer_finished:
+                    self.close()
+        except Exception:
+            self.failed("while reading a request")
+
+    def receive_head(self) -> bool:
+        """Begin the next exchange if its head is complete; say whether there was anything to do."""
+        buffer = self.buffer
+        if buffer.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are ignored
+            self.buffer = buffer[2:]
+            return True
+        end = buffer.find(b"\r\n\r\n", 0, self.service.head_bound)
+        if end < 0:
+            self.wait_for_head()
+            return False
+        data, self.buffer = buffer[: end + 4], buffer[end + 4 :]
+        self.begin(data)
+        return True
+
+    def wait_for_head(self) -> None:
+        """A head has begun: refuse at once what can't become one, and give the rest its time."""
+        buffer, policy = self.buffer, self.service.policy
+        line_end = buffer.find(b"\r\n")
+        line_size = len(buffer) if line_end < 0 else line_end + 2
+        if 0 < policy.limit_request_line < line_size:
+            self.refuse(Refusal(414, f"request line longer than {policy.limit_request_line} bytes"), buffer)
+        elif len(buffer) >= self.service.head_bound:
+            self.refuse(Refusal(431, f"request head longer than {policy.limit_request_head} bytes"), buffer)
+        elif HOPELESS.search(buffer):
+            self.refuse(Refusal(400, "malformed request"), buffer)
+        elif not self.awaiting_head:
+            self.awaiting_head = True
+            self.deadline = self.service.deadline(policy.timeout_head)
+
+    # --- the exchange begins
+
+    def begin(self, data: bytes) -> None:
+        """A head is complete: begin its exchange, and call the application."""
+        service = self.service
+        policy = service.policy
+        self.awaiting_head = False
+        try:
+            self.head = head = service.parser.parse(data)
+            method, target, version, headers, names, routing = head
+            if routing is not PLAIN and 0 < policy.limit_body < routing.length:
+                raise Refusal(413, f"request body longer than {policy.limit_body} bytes")
+            if 0 < policy.limit_requests <= len(service.running):
+                raise Refusal(503, "too many requests at once")
+        except Refusal as refusal:
+            self.refuse(refusal, data)
+            return
+        self.routing = routing
+        self.keep_alive = routing.keep_alive
+        raw_path, _, query = target.partition(b"?")
+        scope = self.template.copy()
+        scope["asgi"] = ASGI_VERSION.copy()
+        scope["http_version"] = version
+        scope["method"] = method
+        scope["path"] = decode_path(raw_path) if raw_path.find(b"%") >= 0 else raw_path.decode("ascii")
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["headers"] = headers
+        scope["client"] = self.client
+        scope["state"] = service.state.copy()
+        scope["extensions"] = EXTENSIONS.copy()
+        if self.unusual or service.root_path:
+            self.complete_scope(scope, headers, names)
+        has_body = routing.chunked or routing.length > 0
+        exchange = self.exchange = Exchange(self, scope, method == "HEAD", has_body)
+        if service.record is not None:
+            exchange.started_at = time.perf_counter()
+        self.deadline = NEVER
+        if has_body:
+            self.expect_body(routing)
+            if self.exchange is not exchange:
+                return  # its body was refused
+        # The application starts in a fresh copy of the service's context: nothing leaks from request to request.
+        task = service.start(exchange.run(service.app), context=service.context.copy())
+        if not task.done():
+            exchange.task = task
+            service.running.add(exchange)
+            if exchange.state is STARTED:
+                self.flush_head_later(exchange)
+
+    def complete_scope(self, scope: Scope, headers: Headers, names: dict[bytes, bytes]) -> None:
+        """What few connections have: TLS, a trusted proxy before them, a root path."""
+        service = self.service
+        if service.root_path:
+            scope["path"] = mounted_path(service.root_path, scope["path"])
+        if self.trusted_peer and not FORWARDING.isdisjoint(names):
+            origin = read_forwarding(headers, service.trusted)
+            scope["client"] = origin.client or self.client
+            scope["scheme"] = origin.scheme or self.scheme
+        if self.tls is not None:
+            scope["extensions"]["tls"] = self.tls
+
+    # --- its body arrives
+
+    def expect_body(self, routing: Routing) -> None:
+        """A body follows the head; what has come of it is there before the application asks."""
+        self.body_left = routing.length
+        self.decoder = ChunkedDecoder(self.service.policy) if routing.chunked else None
+        self.body_received = self.body_seen = 0
+        self.continue_due = routing.expects_continue
+        self.deadline = self.service.deadline(self.service.policy.timeout_body)
+        if self.buffer:
+            self.receive_body()
+
+    def receive_body(self) -> None:
+        """Give the exchange what the buffer has of its body; once its response is complete, read it away."""
+        exchange, data = self.exchange, self.buffer
+        assert exchange is not None
+        self.buffer = b""
+        self.continue_due = False
+        if self.decoder is None:
+            if len(data) > self.body_left:
+                data, self.buffer = data[: self.body_left], data[self.body_left :]
+            self.body_left -= len(data)
+            complete = not self.body_left
+        else:
+            try:
+                data = b"".join(self.decoder.decode(data))
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            complete = self.decoder.complete
+            if complete:
+                self.buffer, self.decoder = self.decoder.rest, None
+        self.body_received += len(data)
+        if exchange.state is COMPLETE:
+            self.discard_left -= len(data)
+            if complete:
+                self.next_exchange()
+            elif self.discard_left < 0:
+                self.linger()
+            return
+        if 0 < self.service.policy.limit_body < self.body_received:
+            self.refuse(Refusal(413, f"request body longer than {self.service.policy.limit_body} bytes"))
+            return
+        exchange.feed(data, complete)
+        if complete:
+            self.deadline = NEVER
+        elif exchange.buffered > HIGH_WATER:
+            self.pause_reading()
+
+    def demand_body(self, exchange: Exchange) -> None:
+        """The application wants more of the body: send 100 Continue if the client waits for it, and read on."""
+        if self.continue_due:
+            self.continue_due = False
+            if exchange.state is WAITING or exchange.state is STARTED:  # RFC 9110 §10.1.1: not after the head
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.resume_reading()
+
+    # --- its response is sent
+
+    def send_response(self, exchange: Exchange, body: bytes) -> Wait:
+        """Head and body in one write."""
+        service = self.service
+        sends_body = not exchange.is_head and exchange.status not in (204, 304)
+        framing = b""
+        if exchange.remaining is None and (sends_body or body) and exchange.status not in (204, 304):
+            framing = b"content-length: %d\r\n" % len(body)
+        if self.routing is PLAIN and not service.draining and not exchange.own_fields and not self.peer_finished:
+            # PERF: the usual case of `render_head`, without the call.
+            head = b"%b%b%b%b\r\n" % (
+                STATUS_LINES[exchange.status], b"".join(exchange.lines), service.common_fields, framing
+            )  # fmt: skip
+        else:
+            head = self.render_head(exchange, framing)
+        if not sends_body or not body:
+            self.transport.write(head)
+        elif len(body) <= JOIN_BOUND:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
+        self.finish(exchange)
+        return None if self.drain_waiter is None else self.drained()
+
+    def render_head(self, exchange: Exchange, framing: bytes) -> bytes:
+        """The head of a response, to its empty line, with the fields that the server adds."""
+        service = self.service
+        lines = [STATUS_LINES[exchange.status], *exchange.lines]
+        if service.default_fields or exchange.own_fields:
+            lines.append(service.fields_without({name.lower() for name, _ in exchange.headers}))
+        else:
+            lines.append(service.common_fields)
+        lines.append(framing)
+        if exchange.close or service.draining or self.body_is_too_much() or (self.peer_finished and not self.buffer):
+            self.keep_alive = False
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        elif self.head is not None and self.head[2] == "1.0":
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def body_is_too_much(self) -> bool:
+        """Whether the request has more body to come than is worth reading away, or may have none at all."""
+        return self.body_left > DRAIN_BOUND or self.continue_due
+
+    def send_head(self, exchange: Exchange) -> None:
+        """The head of a response in parts; it leaves with the first of them."""
+        assert self.head is not None
+        framing = b""
+        self.chunking = False
+        if exchange.remaining is None and exchange.sends_body():
+            if self.head[2] == "1.1":
+                self.chunking = True
+                framing = b"transfer-encoding: chunked\r\n"
+            else:
+                self.keep_alive = False  # RFC 9112 §6.3: on 1.0, the end of the connection ends the body
+        self.held.append(self.render_head(exchange, framing))
+
+    def flush_head_later(self, exchange: Exchange) -> None:
+        """An application that thinks before its first part, as an event stream does, gets its head out meanwhile."""
+        self.service.loop.call_soon(self.flush_head, exchange)
+
+    def flush_head(self, exchange: Exchange) -> None:
+        """Send the head that is held back, unless a body has taken it along."""
+        if exchange.state is STARTED and exchange is self.exchange:
+            self.send_head(exchange)
+            exchange.state = STREAMING
+            self.flush()
+
+    def send_data(self, exchange: Exchange, data: bytes, last: bool) -> Wait:
+        """A part of the body. What an application sends in one turn of the loop leaves in one write."""
+        held = self.held
+        size = len(data)
+        if size and exchange.sends_body():
+            if self.chunking:
+                held += (b"%x\r\n" % size, data, b"\r\n")
+            else:
+                held.append(data)
+            self.held_size += size
+        if last and not exchange.trailers_expected:
+            if self.chunking:
+                held.append(b"0\r\n\r\n")
+            self.flush()
+            self.finish(exchange)
+        elif self.held_size > HIGH_WATER:
+            self.flush()
+        elif not self.flush_due:
+            self.flush_due = True
+            self.service.loop.call_soon(self.flush_in_turn)
+        return None if self.drain_waiter is None else self.drained()
+
+    def flush_in_turn(self) -> None:
+        """The turn of the loop in which parts were sent is over."""
+        self.flush_due = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        held, self.held = self.held, []
+        if not held or self.transport.is_closing():
+            return
+        if self.held_size <= HIGH_WATER:
+            self.transport.write(b"".join(held))  # PERF: copying so little costs less than a vector of buffers
+        else:
+            self.transport.writelines(held)
+        self.held_size = 0
+
+    def send_trailers(self, exchange: Exchange, trailers: Headers) -> Wait:
+        """The end of a response that announced trailers; they are sent only to a client that asked (RFC 9110 §6.5.1)."""
+        if self.chunking:
+            fields = trailers if self.routing.takes_trailers else []
+            self.held += (b"0\r\n", *(b"%b: %b\r\n" % field for field in fields), b"\r\n")
+        self.flush()
+        self.finish(exchange)
+        return None if self.drain_waiter is None else self.drained()
+
+    def send_early_hints(self, exchange: Exchange, links: list[bytes]) -> None:
+        """103 (RFC 8297): only before the head, and only to a client of HTTP/1.1."""
+        if links and exchange.state in (WAITING, STARTED) and self.head is not None and self.head[2] == "1.1":
+            fields = b"".join([b"link: %b\r\n" % link for link in links])
+            self.transport.write(b"HTTP/1.1 103 Early Hints\r\n" + fields + b"\r\n")
+
+    async def send_path(self, exchange: Exchange, path: str) -> None:
+        """The file at `path`, as the whole body."""
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ApplicationError(f"http.response.pathsend: {error}") from error
+        try:
+            size = os.fstat(file).st_size
+            if size <= SMALL_FILE or not exchange.sends_body():
+                body = os.pread(file, size, 0)
+                if exchange.is_head and exchange.remaining is None:
+                    exchange.lines.append(b"content-length: %d\r\n" % size)
+                    exchange.remaining = size
+                if len(body) == (size if exchange.remaining is None else exchange.remaining) or exchange.is_head:
+                    exchange.sent = len(body)
+                    exchange.state = COMPLETE
+                    if wait := self.send_response(exchange, body):
+                        await wait
+                    return
+            await self.send_file(exchange, file, 0, size, last=True)
+        finally:
+            os.close(file)
+
+    async def send_file(
+        self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool
+    ) -> None:
+        """`count` bytes of an open file, as a part of the body."""
+        if count is None:
+            start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
+            count = max(0, os.fstat(file).st_size - start)
+        first = exchange.state is STARTED
+        if first and last and exchange.remaining is None:
+            exchange.lines.append(b"content-length: %d\r\n" % count)
+            exchange.remaining = count
+        if first and exchange.remaining is not None and exchange.sends_body():
+            if count > exchange.remaining or (last and count < exchange.remaining):
+                raise ApplicationError(
+                    f"the file has {count} bytes, the response's content-length says {exchange.remaining}"
+                )
+        exchange.count(count, last)
+        if first:
+            self.send_head(exchange)
+        exchange.state = COMPLETE if last else STREAMING
+        if not exchange.sends_body():
+            count = 0
+        if self.chunking and count:
+            self.held.append(b"%x\r\n" % count)
+        self.flush()
+        if count:
+            await send_region(self, file, offset, count)
+        if self.chunking:
+            self.transport.write((b"\r\n" if count else b"") + (b"0\r\n\r\n" if last else b""))
+        if last:
+            self.finish(exchange)
+
+    def application_done(self, exchange: Exchange) -> None:
+        """An application that was suspended in between has returned."""
+        self.service.running.discard(exchange)
+
+    def application_failed(self, exchange: Exchange) -> None:
+        """The response will never be completed: 500 if nothing of it was sent, else a broken connection."""
+        if exchange.state is WAITING or exchange.state is STARTED:
+            exchange.status = 500
+            exchange.headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            exchange.lines = [b"content-type: text/plain; charset=utf-8\r\n"]
+            exchange.remaining = None
+            exchange.own_fields = exchange.close = exchange.trailers_expected = False
+            exchange.state = COMPLETE
+            body = b"Internal Server Error"
+            exchange.sent = len(body)
+            self.send_response(exchange, body)
+        else:
+            self.record(exchange)
+            exchange.closed()
+            self.exchange = None
+            self.abort()
+
+    # --- the connection goes on, or ends
+
+    def finish(self, exchange: Exchange) -> None:
+        """A response is complete."""
+        service = self.service
+        if service.record is not None:
+            self.record(exchange)
+        if exchange.waiter is not None:
+            exchange.disconnect()  # whoever still waits in receive() learns that it is over
+        service.requests_left -= 1
+        if not service.requests_left:
+            service.exhausted()
+        if self.body_left or self.decoder is not None:
+            self.discard_left = DRAIN_BOUND
+            if self.keep_alive:
+                self.resume_reading()
+            else:
+                self.linger()
+        elif not self.keep_alive:
+            self.exchange = None
+            self.close()
+        elif self.buffer or self.reading_paused or self.peer_finished:
+            self.next_exchange()
+        else:
+            # PERF: `next_exchange`, with nothing to go on with.
+            self.exchange = None
+            self.deadline = service.now + service.idle
+
+    def next_exchange(self) -> None:
+        """Request and response are complete: go on with what has come meanwhile, or wait."""
+        service = self.service
+        self.exchange = None
+        self.deadline = service.now + service.idle
+        # Not at once: this may be the application's `send()`, and its context isn't the next request's.
+        service.loop.call_soon(self.resume)
+
+    def refuse(self, refusal: Refusal, data: bytes = b"") -> None:
+        """Answer a request with an error, and close: what follows can't be trusted to be a request."""
+        exchange = self.exchange
+        logger.info("%s: %d %s", self.peer(), refusal.status, refusal.reason)
+        if exchange is not None and exchange.state not in (WAITING, STARTED):
+            self.application_failed(exchange)  # its response is under way: only a broken connection says so
+            return
+        line = REQUEST_LINE.match(data)
+        if exchange is not None:
+            method, target, version = exchange.scope["method"], self.head[1] if self.head else b"", "1.1"
+            exchange.closed()
+            if self.service.policy.cancel_on_disconnect:
+                exchange.cancel()
+        elif line is not None:
+            method, target, version = line[1].decode("ascii"), line[2], line[3].decode("ascii")
+        else:
+            method, target, version = "-", data[:64].partition(b"\r")[0], "1.1"
+        self.exchange = None
+        service = self.service
+        body = b"" if method == "HEAD" else f"{refusal.status} {refusal.reason}\n".encode()
+        retry = b"retry-after: 1\r\n" if refusal.status == 503 else b""
+        self.transport.write(
+            b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%b%bconnection: close\r\n\r\n%b"
+            % (STATUS_LINES[refusal.status], len(body), retry, service.common_fields, body)
+        )
+        if service.record is not None:
+            service.record(
+                (time.time(), 0.0, self.client, method, target, version, refusal.status, len(body), [], [])
+            )
+        self.linger()
+
+    def record(self, exchange: Exchange) -> None:
+        """Note the exchange for the access log."""
+        if self.service.record is not None and self.head is not None:
+            method, target, version, headers, _, _ = self.head
+            status = exchange.status or 499  # the client went away before there was a status
+            duration = time.perf_counter() - exchange.started_at
+            self.service.record(
+                (time.time(), duration, exchange.scope["client"], method, target, version, status, exchange.sent,
+                 headers, exchange.headers)
+            )  # fmt: skip
+
+    def linger(self) -> None:
+        """Close our side, and read away for a while what the client still sends (RFC 9112 §9.6).
+
+        Closing with unread data would reset the connection, and could take the response with it.
+        """
+        self.lingering = True
+        self.keep_alive = False
+        self.buffer = b""
+        self.body_left, self.decoder = 0, None
+        self.deadline = self.service.deadline(LINGER)
+        if self.peer_finished or not self.transport.can_write_eof():
+            self.close()
+            return
+        self.transport.write_eof()
+        self.resume_reading()
+
+    def eof_received(self) -> bool:
+        """The client has closed its sending side; it may still read (RFC 9112 §9.6 allows a half-close)."""
+        self.peer_finished = True
+        exchange = self.exchange
+        if self.lingering or self.tls is not None or self.body_left or self.decoder is not None:
+            return False  # nothing more can be made of it
+        if exchange is None:
+            return bool(self.buffer) and not self.awaiting_head  # a whole request may wait for `resume`
+        exchange.disconnect()
+        if self.service.policy.cancel_on_disconnect:
+            exchange.cancel()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            if exchange.state is not COMPLETE:
+                self.record(exchange)
+            exchange.closed()
+            if self.service.policy.cancel_on_disconnect:
+                exchange.cancel()
+
+    def overdue(self, now: float) -> None:
+        """A deadline for the client's sending has passed."""
+        policy = self.service.policy
+        if self.lingering:
+            self.abort()
+        elif self.exchange is not None:
+            received = self.body_received - self.body_seen
+            if self.reading_paused or received >= policy.body_rate * policy.timeout_body:
+                self.body_seen = self.body_received
+                self.deadline = self.service.deadline(policy.timeout_body)
+            else:
+                self.refuse(Refusal(408, f"request body slower than {policy.body_rate} bytes a second"))
+        elif self.awaiting_head:
+            self.refuse(Refusal(408, "request head took too long"), self.buffer)
+        else:
+            self.close()
+
+    def retire(self, patience: float) -> None:
+        """The server stops: an idle connection ends soon, a busy one with its response."""
+        if self.exchange is None and not self.awaiting_head and not self.lingering:
+            self.deadline = min(self.deadline, self.service.loop.time() + patience)

@@ -1,0 +1,205 @@
+"""What all connections of one process share: the application, the settings, the clock, the one sweep.
+
+The sweep (`Service.tick`) is the only timer of the server: it renews the Date field, looks at each
+connection's deadlines, and writes out the access log. A request costs no timer of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from email.utils import formatdate
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asgiworker.asgi.exchange import Exchange
+from asgiworker.asgi.scope import normalise_root_path
+from asgiworker.asgi.types import Address, ASGIApplication, Headers
+from asgiworker.protocols.head import HeadLimits, HeadParser
+from asgiworker.protocols.proxy import TrustedPeers
+
+if TYPE_CHECKING:
+    from asgiworker.protocols.connection import Connection
+
+logger = logging.getLogger("asgiworker.server")
+
+NEVER = math.inf
+
+# What the access log takes of an exchange: see `asgiworker.process.access.AccessEntry`.
+Record = Callable[[tuple[Any, ...]], None]
+
+
+class Starter(Protocol):
+    """Starts a coroutine in a task of its own, in `context`."""
+
+    def __call__(self, run: Coroutine[Any, Any, None], /, *, context: contextvars.Context) -> asyncio.Task[None]: ...
+
+
+class Policy(HeadLimits, Protocol):
+    """What the protocols ask of the settings. Sizes in bytes, times in seconds; 0 switches a limit off."""
+
+    @property
+    def root_path(self) -> str: ...
+    @property
+    def date_header(self) -> bool: ...
+    @property
+    def server_header(self) -> bool: ...
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def cancel_on_disconnect(self) -> bool: ...
+    @property
+    def forwarded_allow_ips(self) -> str: ...
+    @property
+    def proxy_protocol(self) -> str: ...
+    @property
+    def proxy_allow_ips(self) -> str: ...
+    @property
+    def limit_body(self) -> int: ...
+    @property
+    def limit_connections(self) -> int: ...
+    @property
+    def limit_requests(self) -> int: ...
+    @property
+    def timeout_first_byte(self) -> float: ...
+    @property
+    def timeout_head(self) -> float: ...
+    @property
+    def timeout_body(self) -> float: ...
+    @property
+    def body_rate(self) -> int: ...
+    @property
+    def timeout_stall(self) -> float: ...
+    @property
+    def keepalive(self) -> float: ...
+    @property
+    def timeout_handshake(self) -> float: ...
+
+
+class Service:
+    """The shared state of one process's connections.
+
+    Args:
+        app: the ASGI application, already ASGI 3.
+        policy: the settings.
+        loop: the running event loop.
+        state: the lifespan's state; each request gets a shallow copy.
+        record: takes one access log entry, or None for no access log.
+        server_cert: the certificate that the server presents, as PEM, if it is known.
+        max_requests: call `exhausted` after so many requests; 0 for never.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        policy: Policy,
+        loop: asyncio.AbstractEventLoop,
+        state: dict[str, Any] | None = None,
+        record: Record | None = None,
+        server_cert: str | None = None,
+        max_requests: int = 0,
+        exhausted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.app = app
+        self.policy = policy
+        self.loop = loop
+        self.state = state if state is not None else {}
+        self.record = record
+        self.server_cert = server_cert
+        self.exhausted = exhausted
+        self.requests_left = max_requests or NEVER
+        self.parser = HeadParser(policy)
+        self.head_bound = policy.limit_request_head or sys.maxsize
+        self.root_path = normalise_root_path(policy.root_path)
+        self.trusted = TrustedPeers.parse(policy.forwarded_allow_ips)
+        # Every request runs in a copy of this context, so that none sees another's variables.
+        self.context = contextvars.copy_context()
+        self.connections: set[Connection] = set()
+        self.running: set[Exchange] = set()  # exchanges whose application is suspended
+        self._templates: dict[tuple[str, Address | None], dict[str, Any]] = {}
+        self.draining = False
+        self.failures = 0  # exceptions in our own code, each of which closed one connection
+        # The clock of the deadlines: `loop.time()` as of the last tick.
+        self.now = loop.time()
+        self.default_fields: Headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in policy.headers
+        ]
+        # The fields that end each head which has none of them itself: Date, Server, --header.
+        self.common_fields = b""
+        self.renew_common_fields()
+        self.idle = policy.keepalive or NEVER
+        # Starts an application's task. On Python >= 3.12 it runs at once, up to where it first waits: most never
+        # wait, and cost no turn of the loop. PERF: a partial, which adds no Python call.
+        self.start: Starter = partial(asyncio.Task, loop=loop)
+        if sys.version_info >= (3, 12):
+            self.start = partial(asyncio.Task, loop=loop, eager_start=True)
+
+    def template(self, scheme: str, server: Address | None) -> dict[str, Any]:
+        """The scope of every request that comes to `server`, as far as it is always the same.
+
+        PERF: a copy with all keys in place costs a quarter of a new dict, and connections can share it.
+        """
+        key = (scheme, server)
+        found = self._templates.get(key)
+        if found is None:
+            keys = (
+                "type asgi http_version method scheme path raw_path query_string root_path headers"
+                " client server state extensions"
+            )
+            found = dict.fromkeys(keys.split())
+            found.update(type="http", scheme=scheme, server=server, root_path=self.root_path)
+            if len(self._templates) < 256:  # PROXY headers may name any number of addresses
+                self._templates[key] = found
+        return found
+
+    def renew_common_fields(self) -> None:
+        """Write the Date field anew."""
+        self.date = formatdate(time.time(), usegmt=True).encode("ascii")
+        self.common_fields = self.fields_without(())
+
+    def fields_without(self, names: Iterable[bytes]) -> bytes:
+        """The lines of Date, Server and the default fields, without those that the application set."""
+        fields = list(self.default_fields)
+        if self.policy.date_header:
+            fields.append((b"date", self.date))
+        if self.policy.server_header:
+            fields.append((b"server", b"asgiworker"))
+        return b"".join([b"%b: %b\r\n" % field for field in fields if field[0] not in names])
+
+    def deadline(self, seconds: float) -> float:
+        """The moment `seconds` from now on the sweep's clock; never for 0."""
+        return self.now + seconds if seconds else NEVER
+
+    def tick(self) -> None:
+        """The sweep: called once a second, more often where a deadline is shorter."""
+        self.now = now = self.loop.time()
+        self.renew_common_fields()
+        for connection in [c for c in self.connections if c.deadline <= now or c.write_deadline <= now]:
+            try:
+                connection.sweep(now)
+            except Exception:
+                connection.failed("in the sweep")
+
+    def tick_interval(self) -> float:
+        """Seconds between two ticks: a quarter of the shortest deadline, from 0.02 to 1."""
+        policy = self.policy
+        deadlines = [
+            policy.timeout_first_byte, policy.timeout_head, policy.timeout_body, policy.timeout_stall,
+            policy.keepalive, policy.timeout_handshake,
+        ]  # fmt: skip
+        return max(0.02, min([1.0, *(deadline / 4 for deadline in deadlines if deadline)]))
+
+    def count_request(self) -> None:
+        """A response is complete: the worker may have reached its number of requests."""
+        self.requests_left -= 1
+        if self.requests_left == 0:
+            self.exhausted()
+
+    def drain(self) -> None:
+        """From now on each response is the last of its connection."""
+        self.draining = True

@@ -1,0 +1,161 @@
+"""What the tests of the process floor share: the command as a process, and waiting with a deadline."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+DEADLINE = 20.0
+
+APPLICATION = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+class Command:
+    """`python -m asgiworker`, running in a directory; what it prints is read as it comes."""
+
+    def __init__(self, arguments: tuple[str, ...], directory: Path, environ: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "asgiworker", *arguments],
+            cwd=directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                with self._changed:
+                    self.output += line
+                    self._changed.notify_all()
+
+    def prints(self, pattern: str, times: int = 1) -> re.Match[str]:
+        """Wait until `pattern` has been printed so many times; the last match."""
+
+        def found() -> list[re.Match[str]]:
+            return list(re.finditer(pattern, self.output, re.MULTILINE))
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(found()) >= times, DEADLINE), (
+                f"{pattern!r} was not printed {times} times:\n{self.output}"
+            )
+            return found()[times - 1]
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as its banner says."""
+        return self.prints(r"Listening (?:on|at):? (https?://[^\s,]+|unix:[^\s,]+)")[1]
+
+    def get(self, path: str = "/") -> bytes:
+        """The body of the answer to a GET."""
+        return get(self.url, path)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end, and return the exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end by itself, and return the exit code."""
+        code = self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        return code
+
+    def close(self) -> None:
+        """Whatever happened, leave nothing running."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(DEADLINE)
+
+
+def get(url: str, path: str = "/") -> bytes:
+    """The body of the answer to a GET, over TCP or a UNIX socket."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "localhost", parts.port, timeout=DEADLINE)
+    try:
+        if parts.scheme == "unix":
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(parts.path)
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with an application: `main:app` answers "hello"."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "main.py").write_text(APPLICATION)
+    return directory
+
+
+@pytest.fixture
+def command(project: Path) -> Iterator[Callable[..., Command]]:
+    """Start the command in `project`: `command("main:app", "--port", "0", PORT="1")`."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **environ: str) -> Command:
+        started.append(Command(arguments, project, {**clean_environment(), **environ}))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what the command would read from it, and without bytecode.
+
+    (Bytecode is found stale by a file's size and second; tests save faster.)
+    """
+    ours = ("ASGIWORKER_", "PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Wait until a condition holds."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end, f"{condition} did not come true in {DEADLINE:g} s"
+            time.sleep(0.005)
+
+    return wait
