@@ -54,7 +54,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"of {', '.join(servers)} (default: all)",
     )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each server in each row (default: 5)")
-    parser.add_argument("--duration", type=float, default=1.0, help="seconds of each run (default: 1)")
+    parser.add_argument("--duration", type=float, default=0.8, help="seconds of each run (default: 0.8)")
     parser.add_argument(
         "--output",
         type=Path,
@@ -97,7 +97,8 @@ def measure(rows: Sequence[str], servers: Sequence[str], rounds: int, seconds: f
         hello = WORKLOADS[0]
         for peer in peers:
             one = bench.idle(peer, hello)
-            bench.say(f"  {peer.title:26}{report.kilobytes(one.per_connection):>9} KB{one.absent:>3}")
+            kept = one.absent or f"{report.kilobytes(one.per_connection):>9} KB"
+            bench.say(f"  {peer.title:26}{kept}")
             idle.append(one)
     return Results(conditions(rounds, seconds), cells, idle)
 

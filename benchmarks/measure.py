@@ -1,7 +1,9 @@
 """The measuring: rows, rounds, and what comes out of each.
 
-A row starts its servers one after the other, then lets them take turns: one run each, round by round, so
-that whatever the machine is busy with meets all of them. Medians over the rounds are what counts.
+In each round of a row all servers have one run, one after the other, so that whatever the machine is busy
+with meets all of them. Each run starts its server anew: where a process happens to lie in memory and on the
+processors changes its speed by several per cent, and only other processes can average that out. Medians over
+the rounds are what counts.
 """
 
 import os
@@ -18,19 +20,23 @@ from benchmarks.peers import Launch, Peer, Workload
 from benchmarks.processes import TICK, Server, ServerFailed, free_port
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-WARM_UP = 0.5
+WARM_UP = 0.25
 
 
 @dataclass(frozen=True)
 class Run:
     """One run of one server in one row. Times are in seconds, memory in bytes."""
 
+    startup: float
     requests: float
     seconds: float
     cpu: float
     p50: float
     p99: float
     failed: int
+    peak_memory: int
+    #: Lines in the access log per request, in the row that asks for one.
+    logged: float | None
     #: CPUs that everything else on the machine kept busy meanwhile; steal counts.
     disturbance: float
 
@@ -42,12 +48,6 @@ class Cell:
     peer: str
     workload: str
     runs: list[Run] = field(default_factory=list)
-    startup: float | None = None
-    peak_memory: int | None = None
-    #: Requests altogether, with those of the warm-up.
-    asked: float = 0.0
-    #: Lines in the access log per request, in the row that asks for one.
-    logged: float | None = None
     absent: str = ""
 
     def median(self, figure: Callable[[Run], float]) -> float | None:
@@ -90,71 +90,48 @@ class Bench:
 
     def row(self, workload: Workload, peers: Sequence[Peer], *, rounds: int, seconds: float) -> list[Cell]:
         """Measure these servers at that work."""
-        with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
-            directory = Path(name)
-            cells = {peer.name: Cell(peer.name, workload.name) for peer in peers}
-            running: dict[str, Server] = {}
-            try:
-                for peer in peers:
-                    self._start(peer, workload, cells[peer.name], running, directory)
-                for turn in range(rounds):
-                    for peer in rotated(peers, turn):
-                        if peer.name in running:
-                            self._run(workload, cells[peer.name], running, seconds)
-                for peer_name, server in running.items():
-                    cells[peer_name].peak_memory = server.usage().peak_memory
-            finally:
-                for server in running.values():
-                    server.stop()
-            for cell in cells.values():
-                count_lines(cell, directory / f"{cell.peer}.log", directory / f"{cell.peer}.out", workload)
-            return list(cells.values())
+        cells = {peer.name: Cell(peer.name, workload.name, absent=missing(peer, workload)) for peer in peers}
+        for turn in range(rounds):
+            for peer in rotated(peers, turn):
+                cell = cells[peer.name]
+                if not cell.absent:
+                    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+                        self._run(peer, workload, cell, seconds, Path(directory))
+        return list(cells.values())
 
-    def _start(
-        self, peer: Peer, workload: Workload, cell: Cell, running: dict[str, Server], directory: Path
-    ) -> None:
-        cell.absent = missing(peer, workload)
-        if cell.absent:
-            return
+    def _run(self, peer: Peer, workload: Workload, cell: Cell, seconds: float, directory: Path) -> None:
         server = self.server(peer, workload, directory)
         try:
             server.start()
-            cell.startup = server.startup_seconds
-            running[peer.name] = server
             check(server, workload)
-            cell.asked += load.run(workload, server.port, WARM_UP).requests
-        except (ServerFailed, load.LoadFailed, OSError) as error:
-            self._drop(cell, running, error)
-
-    def _run(self, workload: Workload, cell: Cell, running: dict[str, Server], seconds: float) -> None:
-        server = running[cell.peer]
-        try:
+            warm_up = load.run(workload, server.port, WARM_UP)
             busy, client, before = machine_cpu(), client_cpu(), server.usage()
             answers = load.run(workload, server.port, seconds)
             busy, client, after = machine_cpu() - busy, client_cpu() - client, server.usage()
-        except (load.LoadFailed, OSError) as error:
-            self._drop(cell, running, error)
+        except (ServerFailed, load.LoadFailed, OSError) as error:
+            cell.absent = f"failed: {last_line(error)}"
+            self.say(f"  {peer.title} is out of this row: {error}")
             return
+        finally:
+            server.stop()
         cpu = after.cpu - before.cpu
-        cell.asked += answers.requests
+        logged = None
+        if workload.access_log:
+            logged = lines_written(server) / (warm_up.requests + answers.requests)
         cell.runs.append(
             Run(
+                startup=server.startup_seconds,
                 requests=answers.requests,
                 seconds=answers.seconds,
                 cpu=cpu,
                 p50=answers.p50,
                 p99=answers.p99,
                 failed=answers.failed,
+                peak_memory=after.peak_memory,
+                logged=logged,
                 disturbance=max(0.0, busy - client - cpu) / answers.seconds,
             )
         )
-
-    def _drop(self, cell: Cell, running: dict[str, Server], error: Exception) -> None:
-        cell.absent = f"failed: {last_line(error)}"
-        self.say(f"  {cell.peer} is out of {cell.workload}: {error}")
-        server = running.pop(cell.peer, None)
-        if server is not None:
-            server.stop()
 
     def server(self, peer: Peer, workload: Workload, directory: Path) -> Server:
         """That server, arranged for that work, not yet started."""
@@ -212,7 +189,7 @@ def files() -> Path:
 
 
 def rotated(peers: Sequence[Peer], turn: int) -> Iterable[Peer]:
-    """The same servers, another one first each turn: none always runs after the same neighbour's start."""
+    """The same servers, another one first each turn."""
     shift = turn % len(peers)
     return (*peers[shift:], *peers[:shift])
 
@@ -241,13 +218,11 @@ def check(server: Server, workload: Workload) -> None:
         raise load.LoadFailed(f"wrong answer to {workload.path}: {status}, {len(content)} bytes")
 
 
-def count_lines(cell: Cell, log: Path, output: Path, workload: Workload) -> None:
-    """Fill in `Cell.logged`; servers without a file for it log to what they print."""
-    if workload.access_log and cell.runs:
-        path = log if log.exists() else output
-        with path.open("rb") as lines:
-            count = sum(1 for _ in lines)
-        cell.logged = count / cell.asked
+def lines_written(server: Server) -> int:
+    """Lines of a stopped server's access log; without a file for it, it is what the server printed."""
+    log = server.output.with_suffix(".log")
+    with (log if log.exists() else server.output).open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def machine_cpu() -> float:

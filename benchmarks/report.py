@@ -170,7 +170,7 @@ def memory(results: Results) -> str:
         kept, cell = idle.get(peer.name), results.cell(peer, workload) if workload else None
         figures = [
             milliseconds(results.startup(peer), digits=0),
-            megabytes(cell.peak_memory if cell else None),
+            megabytes(cell.median(lambda run: run.peak_memory) if cell else None),
             megabytes(kept.before if kept else None),
             kilobytes(kept.per_connection if kept else None),
         ]
@@ -195,8 +195,9 @@ def footnotes(results: Results) -> str:
             if cell.peer == peer.name and cell.absent:
                 title = next((row.title for row in results.workloads if row.name == cell.workload), "")
                 reasons.setdefault(cell.absent, []).append(title)
-            if cell.peer == peer.name and cell.logged is not None and cell.logged < 0.99:
-                reasons.setdefault(f"wrote {cell.logged:.2f} lines per request", []).append("access log")
+            logged = min((run.logged for run in cell.runs if run.logged is not None), default=1.0)
+            if cell.peer == peer.name and logged < 0.99:
+                reasons.setdefault(f"wrote {logged:.2f} lines per request", []).append("access log")
             if cell.peer == peer.name and (failed := sum(run.failed for run in cell.runs)):
                 reasons.setdefault(f"{failed} requests failed", []).append(cell.workload)
         for one in results.idle:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import statistics
@@ -87,24 +88,17 @@ class Results:
         return min(cells, key=lambda cell: cell.cpu_per_request or 0.0, default=None)
 
     def ratio(self, cell: Cell, other: Cell) -> float:
-        """CPU time per request of one to that of the other: the median over the rounds.
-
-        Both runs of a round met about the same machine, so that the ratio within rounds is the steadiest
-        figure there is.
-        """
-        return statistics.median(
-            (run.cpu / run.requests) / (against.cpu / against.requests)
-            for run, against in zip(cell.runs, other.runs, strict=False)
-            if against.cpu
-        )
+        """CPU time per request of one to that of the other: the ratio of the medians in the table."""
+        return (cell.cpu_per_request or 0.0) / (other.cpu_per_request or math.inf)
 
     def startup(self, peer: Peer) -> float | None:
-        """Seconds from its start to its first answer, with one worker: the median over the rows."""
+        """Seconds from its start to its first answer, with one worker: the median over all runs."""
         single = {workload.name for workload in self.workloads if workload.workers == 1}
         times = [
-            cell.startup
+            run.startup
             for cell in self.cells
-            if cell.peer == peer.name and cell.workload in single and cell.startup is not None
+            if cell.peer == peer.name and cell.workload in single
+            for run in cell.runs
         ]
         return statistics.median(times) if times else None
 

@@ -1,4 +1,4 @@
-"""What the tests of the process floor share: the command as a process, and waiting with a deadline."""
+"""What the tests of the process floor share: the command and Gunicorn as processes, and waiting with a deadline."""
 
 from __future__ import annotations
 
@@ -34,15 +34,21 @@ async def app(scope, receive, send):
 class Command:
     """`python -m asgiworker`, running in a directory; what it prints is read as it comes."""
 
-    def __init__(self, arguments: tuple[str, ...], directory: Path, environ: dict[str, str]) -> None:
+    program: tuple[str, ...] = ("-m", "asgiworker")
+
+    def __init__(
+        self, arguments: tuple[str, ...], directory: Path, environ: dict[str, str], keep: tuple[int, ...] = ()
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "asgiworker", *arguments],
+            [sys.executable, *self.program, *arguments],
             cwd=directory,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,
+            pass_fds=keep,
         )
         self.output = ""
         self._changed = threading.Condition()
@@ -83,6 +89,11 @@ class Command:
         self.process.send_signal(number)
         return self.wait()
 
+    def interrupt(self) -> int:
+        """Ctrl-C: the terminal sends SIGINT to every process of the group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.wait()
+
     def wait(self) -> int:
         """Wait for the end by itself, and return the exit code."""
         code = self.process.wait(DEADLINE)
@@ -99,6 +110,84 @@ class Command:
                 self.process.kill()
                 self.process.wait()
         self._reader.join(DEADLINE)
+
+
+# An application that tells of itself: prints go to the server's output.
+PROBE = """
+import asyncio, json, os, time
+from pathlib import Path
+
+def say(*words):
+    print(*words, os.getpid(), flush=True)
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        say("startup")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        say("shutdown")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"x-probe", b"on")]}
+    body = b""
+    path = scope["path"].removeprefix(scope["root_path"])
+    if path == "/pid":
+        body = b"%d" % os.getpid()
+    elif path == "/scope":
+        fields = {name.decode(): value.decode() for name, value in scope["headers"]}
+        keys = "type scheme path root_path client server http_version extensions".split()
+        body = json.dumps({key: scope[key] for key in keys} | {"fields": fields}).encode()
+    elif path == "/wait":
+        say("waiting")
+        while not Path("go").exists():
+            await asyncio.sleep(0.01)
+        body = b"done"
+    elif path == "/forever":
+        say("waiting")
+        await asyncio.sleep(60)
+    elif path == "/block":
+        say("blocking")
+        time.sleep(60)
+    elif path == "/thread":
+        say("waiting")
+        await asyncio.to_thread(time.sleep, 60)
+    elif path == "/events":
+        await send(start)
+        await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        say("told")
+        await send({"type": "http.response.body", "body": b"data: bye\\n\\n"})
+        return
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+class Gunicorn(Command):
+    """`gunicorn -k asgiworker.ASGIWorker`, on a free port unless it is told otherwise."""
+
+    # Not -m: a binary upgrade starts what argv names, and would find Gunicorn's modules in Python's place.
+    program = (str(Path(sys.executable).with_name("gunicorn")),)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as soon as the first worker serves."""
+        self.prints(r"Listening on (https?://[^\s,]+|unix:[^\s,]+) ?.*worker")
+        return super().url
+
+    def workers(self) -> set[int]:
+        """The processes of the workers that have been started and not ended yet."""
+        booted, ended = (
+            {int(pid) for pid in re.findall(pattern, self.output)}
+            for pattern in (r"Booting worker with pid: (\d+)", r"Worker exiting \(pid: (\d+)\)")
+        )
+        return booted - ended
+
+    def serving(self) -> set[int]:
+        """Those of them that serve."""
+        return {int(pid) for pid in re.findall(r"^startup (\d+)", self.output, re.MULTILINE)} & self.workers()
 
 
 def get(url: str, path: str = "/") -> bytes:
@@ -138,14 +227,40 @@ def command(project: Path) -> Iterator[Callable[..., Command]]:
         each.close()
 
 
-def clean_environment() -> dict[str, str]:
-    """The environment without what the command would read from it, and without bytecode.
+@pytest.fixture
+def gunicorn(project: Path) -> Iterator[Callable[..., Gunicorn]]:
+    """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="asyncio")`.
 
-    (Bytecode is found stale by a file's size and second; tests save faster.)
+    It serves `probe:app` unless another application is named. `config` is the text of its configuration file,
+    `keep` are file descriptors to inherit.
     """
+    (project / "probe.py").write_text(PROBE)
+    started: list[Gunicorn] = []
+
+    def start(
+        *arguments: str,
+        app: str = "probe:app",
+        config: str = "",
+        keep: tuple[int, ...] = (),
+        **environ: str,
+    ) -> Gunicorn:
+        (project / "gunicorn.conf.py").write_text(config)
+        own = ("-k", "asgiworker.ASGIWorker", "--no-control-socket", *arguments)
+        if "bind" not in config and not {"-b", "--bind"} & set(arguments):
+            own += ("--bind", "127.0.0.1:0")
+        started.append(Gunicorn((*own, app), project, {**clean_environment(), **environ}, keep))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what the command would read from it."""
     ours = ("ASGIWORKER_", "PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.errors import HaltServer
 
-from asgiworker.process.arbiter import gunicorn_settings
+from asgiworker.process.arbiter import _run, gunicorn_settings
 from asgiworker.process.settings import TABLE, Settings
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -91,6 +92,19 @@ def pids(server: Any) -> tuple[int, int]:
     return int(worker), int(arbiter)
 
 
+def all_answer(server: Any, workers: int, eventually: Eventually) -> None:
+    """Wait until each worker has answered: before it can, a signal may be lost on it."""
+    seen: set[int] = set()
+
+    def all_seen() -> bool:
+        worker, arbiter = pids(server)
+        assert arbiter == server.process.pid
+        seen.add(worker)
+        return len(seen) == workers
+
+    eventually(all_seen)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -99,15 +113,7 @@ def free_port() -> int:
 
 def test_two_workers_serve_until_they_are_told_to_stop(command: Any, eventually: Eventually):
     server = command("main:app", "--workers", "2", "--port", str(free_port()))
-    seen: set[int] = set()
-
-    def both() -> bool:
-        worker, arbiter = pids(server)
-        assert arbiter == server.process.pid
-        seen.add(worker)
-        return len(seen) == 2
-
-    eventually(both)
+    all_answer(server, 2, eventually)
     assert server.end() == 0
     assert "Traceback" not in server.output
 
@@ -121,19 +127,18 @@ def test_preload_user_group_and_pid_need_the_arbiter_as_well(command: Any, proje
     assert not pid.exists()
 
 
-def test_it_serves_on_a_unix_socket(command: Any, project: Path):
+def test_it_serves_on_a_unix_socket(command: Any, project: Path, eventually: Eventually):
     path = project / "app.sock"
     server = command("main:app", "-w2", "--uds", str(path))
-    server.prints("Listening at")
-    assert pids(server)[1] == server.process.pid
+    all_answer(server, 2, eventually)
     assert server.end() == 0
     assert not path.exists()
 
 
-def test_the_settings_are_read_again_on_hup(command: Any, project: Path):
+def test_the_settings_are_read_again_on_hup(command: Any, project: Path, eventually: Eventually):
     settings = project / "asgiworker.toml"
     settings.write_text("workers = 1\npreload = true\n")
-    server = command("main:app", "--port", str(free_port()))
+    server = command("main:app", "--port", str(free_port()), "--chdir", "../project")
     _, arbiter = pids(server)
     settings.write_text("workers = 2\npreload = true\n")
     server.process.send_signal(signal.SIGHUP)
@@ -142,6 +147,7 @@ def test_the_settings_are_read_again_on_hup(command: Any, project: Path):
     server.process.send_signal(signal.SIGHUP)
     server.prints("The settings stay as they were: asgiworker.toml, line 1: there is no setting wrokers")
     server.prints("Booting worker", times=5)
+    all_answer(server, 2, eventually)
     assert pids(server)[1] == arbiter
     assert server.end() == 0
 
@@ -171,6 +177,21 @@ def test_workers_that_cannot_boot_end_the_command_with_3(command: Any, project: 
     assert server.wait() == 3
     assert "Traceback (most recent call last):\n  File" not in server.output.rpartition("Shutting down")[2]
     assert not pid.exists()
+
+
+def test_failures_to_boot_one_after_the_other_end_the_arbiter_all_the_same():
+    class Halting:
+        def run(self) -> None:
+            raise HaltServer("first", 3)
+
+        def halt(self, reason: str, code: int) -> None:
+            if reason == "first":
+                raise HaltServer("second", 4)
+            raise SystemExit(code)
+
+    with pytest.raises(SystemExit) as end:
+        _run(Halting())
+    assert end.value.code == 4
 
 
 def test_what_gunicorn_refuses_is_one_sentence(command: Any, project: Path):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asgiworker.process.mistakes import Mistake
-from asgiworker.process.reload import Files, Sources
+from asgiworker.process.reload import Child, Files, Reloader, Sources
 from asgiworker.process.settings import Settings
 
 ANSWER = """
@@ -37,6 +36,7 @@ Eventually = Callable[[Callable[[], bool]], None]
 
 
 def save(project: Path, body: bytes, extra: str = "") -> None:
+    """Write the application; of another size each time, as two saves in one second have the same bytecode."""
     (project / "main.py").write_text(ANSWER.format(body=body, extra=extra))
 
 
@@ -96,37 +96,50 @@ def test_single_files_are_watched_by_their_time(tmp_path: Path):
     assert files.changed() == {str(path)}
 
 
+def test_a_limit_of_the_system_is_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> Iterator[object]:
+        raise OSError("OS file watch limit reached")
+        yield
+
+    monkeypatch.setattr("watchfiles.watch", full)
+    parent = Reloader(Settings(app_dir=str(project)), [], ["main:app"], os.environ, str(project))
+    with pytest.raises(Mistake, match="can't be watched: OS file watch limit reached") as caught:
+        parent.run()
+    assert "--reload-dir" in caught.value.hint
+
+
 # Restarts.
 
 
-def test_a_save_is_served_soon_and_no_connection_is_refused(command: Any, project: Path):
+def test_a_save_is_served_within_half_a_second(command: Any, project: Path, eventually: Eventually):
+    save(project, b"first")
+    started = time.monotonic()
+    assert command("main:app", "--port", "0").get() == b"first"
+    start = time.monotonic() - started
+    server = command("main:app", "--reload", "--port", "0")
+    assert server.get() == b"first"
+    took = []
+    for word in (b"second one", b"third of them", b"fourth of them all"):
+        started = time.monotonic()
+        save(project, word)
+        eventually(lambda: server.get() == word)  # noqa: B023
+        took.append(time.monotonic() - started)
+    # On an idle machine a start takes a quarter of a second; a busy one is slower with both.
+    assert min(took) < max(0.5, 2 * start)
+    server.prints("main.py changed, restarting")
+
+
+def test_no_request_is_refused_or_lost_during_a_restart(command: Any, project: Path):
     save(project, b"first")
     server = command("main:app", "--reload", "--port", "0")
     assert server.get() == b"first"
     answers: list[bytes] = []
-    done = threading.Event()
-
-    def keep_asking() -> None:
-        while not done.is_set():
-            answers.append(server.get())
-
-    asking = threading.Thread(target=keep_asking)
-    asking.start()
-    try:
-        took = []
-        for word in (b"second one", b"third of them", b"fourth of them all"):
-            started = time.monotonic()
-            save(project, word)
-            while server.get() != word:
-                pass
-            took.append(time.monotonic() - started)
-    finally:
-        done.set()
-        asking.join()
-    assert set(answers) <= {b"first", b"second one", b"third of them", b"fourth of them all"}
-    assert min(took) < 0.5  # the best of three, on a machine that others use as well
-    assert "main.py changed, restarting" in server.output
-    assert server.end(signal.SIGINT) == 0
+    words = [b"second one", b"third of them"]
+    for word in words:
+        save(project, word)
+        while not answers or answers[-1] != word:
+            answers.append(server.get())  # which raises if it is refused or reset
+    assert set(answers) <= {b"first", *words}
 
 
 def test_a_syntax_error_waits_for_the_next_save(command: Any, project: Path):
@@ -186,15 +199,30 @@ def test_a_child_that_ends_by_itself_without_error_is_started_again(command: Any
     assert server.get() == b"again"
 
 
+def test_a_child_that_has_failed_before_its_turn_is_no_failure_of_the_parent(
+    tmp_path: Path, eventually: Eventually
+):
+    child = Child([sys.executable, "-c", "raise SystemExit(7)"], str(tmp_path), {}, [])
+    eventually(lambda: child.code == 7)
+    child.go()
+    child.end()
+
+
 # The end.
 
 
-def test_a_child_that_will_not_end_is_killed(command: Any, project: Path, monkeypatch: pytest.MonkeyPatch):
-    save(
-        project,
-        b"",
-        extra=STUCK,
-    )
+def test_one_interrupt_from_the_terminal_ends_parent_and_child(command: Any, project: Path):
+    save(project, b"hello")
+    server = command("main:app", "--reload", "--port", "0")
+    assert server.get() == b"hello"
+    assert server.interrupt() == 0
+    assert server.output.count("Stopped") == 1
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.slow
+def test_a_child_that_will_not_end_is_killed(command: Any, project: Path):
+    save(project, b"", extra=STUCK)
     server = command("main:app", "--reload", "--port", "0")
     server.prints("stuck")
     started = time.monotonic()

@@ -1,1 +1,1 @@
-"""The ASGI floor: one exchange for every HTTP version. Nothing here knows a socket, a parser or a loop policy."""
+"""The ASGI floor: one exchange for every HTTP version. No socket, no parser, no loop policy here."""

@@ -33,10 +33,10 @@ class State(Enum):
     WAITING = "no response started"
     STARTED = "response started, its head not yet sent"
     STREAMING = "head sent, body under way"
+    SENDING_FILE = "a file is being sent"
     TRAILERS = "body complete, trailers expected"
     COMPLETE = "response complete"
     CLOSED = "client gone"
-
 
     steps: dict[str, Step]
     """The row of `TRANSITIONS`: what may be sent in this state."""
@@ -44,7 +44,7 @@ class State(Enum):
 
 # PERF: a global is found faster than an attribute of an Enum.
 WAITING, STARTED, STREAMING = State.WAITING, State.STARTED, State.STREAMING
-TRAILERS, COMPLETE, CLOSED = State.TRAILERS, State.COMPLETE, State.CLOSED
+SENDING_FILE, TRAILERS, COMPLETE, CLOSED = State.SENDING_FILE, State.TRAILERS, State.COMPLETE, State.CLOSED
 
 Wait = Awaitable[None] | None
 
@@ -70,7 +70,9 @@ class Carrier(Protocol):
     def send_early_hints(self, exchange: Exchange, links: list[bytes]) -> None:
         """Send a 103 with a Link field for each of `links`, where the protocol and the client allow it."""
 
-    def send_file(self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool) -> Wait:
+    def send_file(
+        self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool
+    ) -> Wait:
         """Send `count` bytes of the open file descriptor `file`, from `offset` or from where it stands."""
 
     def send_path(self, exchange: Exchange, path: str) -> Wait:
@@ -83,7 +85,7 @@ class Carrier(Protocol):
         """Send the held head at the end of this turn of the loop unless a body takes it along before."""
 
     def application_done(self, exchange: Exchange) -> None:
-        """An application that was suspended in between has returned; what that means for the response is settled."""
+        """An application that was suspended in between has returned, and its response is settled."""
 
     def application_failed(self, exchange: Exchange) -> None:
         """The response will never be completed: answer 500 if nothing was sent, else abort."""
@@ -109,6 +111,7 @@ class Exchange:
         "buffered",
         "carrier",
         "close",
+        "disconnect_told",
         "disconnected",
         "headers",
         "is_head",
@@ -126,30 +129,45 @@ class Exchange:
         "waiter",
     )
 
+    # The response.
+    status: int
+    headers: Headers
+    lines: list[bytes]  # the headers as HTTP/1 writes them, those that the server frames left out
+    remaining: int | None  # bytes that the declared Content-Length still allows
+    sent: int  # bytes of body handed to the carrier
+    close: bool  # the application wants the connection closed
+    own_fields: bool  # it sent Date, Server or Connection itself
+    trailers_expected: bool
+    trailers: Headers
+    # The request's body.
+    body: list[bytes]  # parts that came and were not yet taken
+    buffered: int  # bytes in `body`
+    body_complete: bool  # the last part has come
+    body_taken: bool  # the last http.request was delivered
+    # The application.
+    disconnected: bool  # the client closed its side, or is gone
+    disconnect_told: bool  # and the application was told so by http.disconnect
+    waiter: asyncio.Future[None] | None  # set while it waits in `receive()`
+    task: asyncio.Task[None] | None  # set while it is suspended
+    started_at: float
+
     def __init__(self, carrier: Carrier, scope: Scope, is_head: bool, has_body: bool) -> None:
+        # PERF: what `_start` or `feed` sets before anyone reads it isn't set here.
         self.carrier = carrier
         self.scope = scope
         self.is_head = is_head
         self.state = WAITING
-        # The response.
         self.status = 0
-        self.headers: Headers = []
-        self.lines: list[bytes] = []  # the headers as HTTP/1 writes them, those that the server frames left out
-        self.remaining: int | None = None  # bytes that the declared Content-Length still allows
-        self.sent = 0  # bytes of body handed to the carrier
-        self.close = False  # the application wants the connection closed
-        self.own_fields = False  # it sent Date, Server or Connection itself
+        self.sent = 0
         self.trailers_expected = False
-        self.trailers: Headers | None = None
-        # The request's body: parts that came and were not yet taken.
-        self.body: list[bytes] = []
-        self.buffered = 0  # bytes in `body`
         self.body_complete = not has_body
-        self.body_taken = False  # the last http.request was delivered
-        self.disconnected = False  # the client closed its side, or is gone
-        self.waiter: asyncio.Future[None] | None = None
-        self.task: asyncio.Task[None] | None = None  # set while the application is suspended
-        self.started_at = 0.0
+        self.body_taken = False
+        self.disconnected = self.disconnect_told = False
+        self.waiter = None
+        self.task = None
+        if has_body:
+            self.body = []
+            self.buffered = 0
 
     # --- the application's run
 
@@ -157,31 +175,40 @@ class Exchange:
         """Call the application, and settle what its end means for the response."""
         try:
             await app(self.scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            # Cancelled by us (shutdown, cancel_on_disconnect) or by itself: either way there is no more to come.
-            self._unfinished("the application was cancelled before its response was complete")
-        except ClientDisconnected:
-            if self.state is not CLOSED:
-                self._unfinished("the application raised ClientDisconnected before its response was complete")
-        except Exception:
-            logger.exception(
-                "Exception in ASGI application: %s %s", self.scope.get("method"), self.scope.get("path")
-            )
-            self._unfinished("")
-        except (SystemExit, KeyboardInterrupt):
-            logger.exception("The application tried to end the process")
-            self._unfinished("")
+        except GeneratorExit:
+            raise  # the loop is closed over it
+        except BaseException as error:
+            self._raised(error)
         else:
             if self.state is not COMPLETE:
-                self._unfinished(f"the application returned without completing its response ({self.state.value})")
+                self._unfinished(
+                    f"the application returned without completing its response ({self.state.value})"
+                )
         if self.task is not None:
             self.task = None
             self.carrier.application_done(self)
 
+    def _raised(self, error: BaseException) -> None:
+        request = f"{self.scope.get('method')} {self.scope.get('path')}"
+        if isinstance(error, asyncio.CancelledError):
+            # By us (shutdown, cancel_on_disconnect) or by itself: either way, there is no more to come.
+            self._unfinished("the application was cancelled before its response was complete")
+        elif self.disconnected and stems_from_disconnect(error):
+            logger.debug("%s: the client went away", request, exc_info=error)
+            self._unfinished("")
+        elif self.disconnect_told and isinstance(error, Exception):
+            # Frameworks answer http.disconnect with exceptions of their own: no news, but maybe a mistake.
+            logger.info("%s: the client went away, and the application raised %r", request, error)
+            logger.debug("%s: that was", request, exc_info=error)
+            self._unfinished("")
+        else:
+            logger.error("Exception in ASGI application: %s", request, exc_info=error)
+            self._unfinished("")
+
     def _unfinished(self, complaint: str) -> None:
         if self.state is COMPLETE or self.state is CLOSED:
             return
-        if complaint:
+        if complaint and not self.disconnected:
             logger.error("%s %s: %s", self.scope.get("method"), self.scope.get("path"), complaint)
         self.carrier.application_failed(self)
 
@@ -192,26 +219,30 @@ class Exchange:
         while not self.body_taken:
             if self.body_complete:
                 self.body_taken = True
-                body = b"".join(self.body)
-                self.body.clear()
-                self.buffered = 0
-                return {"type": "http.request", "body": body, "more_body": False}
+                return {"type": "http.request", "body": self._take(), "more_body": False}
             if self.disconnected or self.state is COMPLETE:
-                return {"type": "http.disconnect"}
+                break
             if self.body:
-                body = b"".join(self.body)
-                self.body.clear()
-                self.buffered = 0
+                body = self._take()
                 self.carrier.demand_body(self)
                 return {"type": "http.request", "body": body, "more_body": True}
             self.carrier.demand_body(self)
             await self._wait()
         while not (self.disconnected or self.state is COMPLETE):
             await self._wait()
+        self.disconnect_told = True
         return {"type": "http.disconnect"}
 
+    def _take(self) -> bytes:
+        """What has come of the body and wasn't taken yet."""
+        if not hasattr(self, "body"):
+            return b""
+        parts, self.body = self.body, []
+        self.buffered = 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     async def _wait(self) -> None:
-        """Until something happens to the exchange. Any number of tasks may wait; cancelling one loses nothing."""
+        """Until something happens to the exchange. Several tasks may wait; cancelling one loses nothing."""
         if self.waiter is None:
             self.waiter = asyncio.get_running_loop().create_future()
         # A shield, for one waiting task that is cancelled must not cancel the others' future.
@@ -274,25 +305,31 @@ class Exchange:
             return ClientDisconnected("the client has disconnected")
         if not isinstance(message, dict) or "type" not in message:
             return ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
-        expected = ", ".join(repr(kind) for kind in self.state.steps) or "no message"
+        expected = ", ".join(repr(kind) for kind in self.state.steps) or "nothing"
         return ApplicationError(
             f"unexpected ASGI message {message['type']!r} ({self.state.value}; expected: {expected})"
         )
 
     def _start(self, message: Message) -> Wait:
         status = message.get("status")
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ApplicationError(f"status of http.response.start must be an int from 200 to 599, not {status!r}")
-        headers = message.get("headers") or ()
-        if type(headers) is not list:
+        if not (type(status) is int or isinstance(status, int)) or not 200 <= status <= 599:
+            raise ApplicationError(
+                f"status of http.response.start must be an int from 200 to 599, not {status!r}"
+            )
+        headers = message.get("headers")
+        if headers is None:
+            headers = []
+        elif type(headers) is not list:
             headers = pairs(headers, "headers of http.response.start")
         lines = []
         length: int | None = None
         close = own_fields = False
         for pair in headers:
             try:
-                field = FIELDS.get(pair) or check_field(*pair)
-            except TypeError:
+                field = FIELDS.get(pair)
+            except TypeError:  # a list, or bytearrays: nothing to look up
+                field = None
+            if field is None:
                 field = check_field(*pairs((pair,), "headers of http.response.start")[0])
             line, special, value = field
             if special is not None:
@@ -308,6 +345,9 @@ class Exchange:
                     close = close or (special is Special.CONNECTION and b"close" in line.lower())
                     continue
             lines.append(line)
+        if status == 204 and length is not None:  # RFC 9110 §8.6: no Content-Length on 204
+            lines = [line for line in lines if not line.lower().startswith(b"content-length:")]
+            length = None
         self.status = status
         self.headers = headers
         self.lines = lines
@@ -325,19 +365,25 @@ class Exchange:
         body = message.get("body", b"")
         if type(body) is not bytes:
             body = as_bytes(body)
-        if message.get("more_body") or self.trailers_expected:
+        more = message.get("more_body") or self.trailers_expected
+        remaining = self.remaining
+        if remaining is not None and len(body) != remaining and self.sends_body():
+            self._check_first(len(body), remaining, not message.get("more_body"))
+        if more:
             self.carrier.send_head(self)
             self.state = STREAMING
             return self._more_body(message)
-        remaining = self.remaining
-        if remaining is not None and len(body) != remaining and self.sends_body():
-            problem = "longer" if len(body) > remaining else "shorter"
-            raise ApplicationError(
-                f"response body of {len(body)} bytes is {problem} than its content-length {remaining}"
-            )
         self.state = COMPLETE
         self.sent = len(body)
         return self.carrier.send_response(self, body)
+
+    def _check_first(self, size: int, remaining: int, last: bool) -> None:
+        """Nothing was sent yet: a length that can't be true is still answered with 500."""
+        if size > remaining or last:
+            problem = "longer" if size > remaining else "shorter"
+            raise ApplicationError(
+                f"response body of {size} bytes is {problem} than its content-length {remaining}"
+            )
 
     def _more_body(self, message: Message) -> Wait:
         body = message.get("body", b"")
@@ -355,9 +401,13 @@ class Exchange:
         if self.remaining is None or not self.sends_body():
             return
         if size > self.remaining:
-            raise self._wrong_length(f"response body is longer than its content-length by {size - self.remaining} bytes")
+            raise self._wrong_length(
+                f"response body is longer than its content-length by {size - self.remaining} bytes"
+            )
         if last and size < self.remaining:
-            raise self._wrong_length(f"response body is shorter than its content-length by {self.remaining - size} bytes")
+            raise self._wrong_length(
+                f"response body is shorter than its content-length by {self.remaining - size} bytes"
+            )
         self.remaining -= size
 
     def _wrong_length(self, complaint: str) -> ApplicationError:
@@ -371,7 +421,7 @@ class Exchange:
 
     def _trailers(self, message: Message) -> Wait:
         fields = check_trailers(message.get("headers", ()), "headers of http.response.trailers")
-        self.trailers = [*(self.trailers or ()), *fields]
+        self.trailers = [*getattr(self, "trailers", ()), *fields]
         if message.get("more_trailers", False):
             return None
         self.state = COMPLETE
@@ -379,9 +429,10 @@ class Exchange:
 
     def _early_hint(self, message: Message) -> Wait:
         links = message.get("links", ())
-        if isinstance(links, (bytes, str)):
-            raise ApplicationError("links of http.response.early_hint must be an iterable of bytes")
-        values = list(links)
+        try:
+            values = list(links)
+        except TypeError:
+            values = [links]
         for value in values:
             check_field(b"link", value)
         self.carrier.send_early_hints(self, values)
@@ -389,7 +440,7 @@ class Exchange:
 
     def _path(self, message: Message) -> Wait:
         path = message.get("path")
-        if not isinstance(path, str) or not path.startswith("/"):
+        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
             raise ApplicationError(f"path of http.response.pathsend must be an absolute path, not {path!r}")
         return self.carrier.send_path(self, path)
 
@@ -403,8 +454,22 @@ class Exchange:
             ) from None
         for name, value in (("offset", offset), ("count", count)):
             if value is not None and (type(value) is not int or value < 0):
-                raise ApplicationError(f"{name} of http.response.zerocopysend must be an int >= 0, not {value!r}")
+                raise ApplicationError(
+                    f"{name} of http.response.zerocopysend must be an int >= 0, not {value!r}"
+                )
         return self.carrier.send_file(self, descriptor, offset, count, not message.get("more_body", False))
+
+
+def stems_from_disconnect(error: BaseException) -> bool:
+    """Whether `error` is a `ClientDisconnected`, was raised over one, or is a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(stems_from_disconnect(member) for member in error.exceptions)
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ClientDisconnected):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def as_bytes(body: Any) -> bytes:
@@ -435,6 +500,7 @@ TRANSITIONS: dict[State, dict[str, Step]] = {
         "http.response.zerocopysend": Exchange._zero_copy,
         "http.response.early_hint": Exchange._early_hint,
     },
+    SENDING_FILE: {},
     TRAILERS: {
         "http.response.trailers": Exchange._trailers,
     },

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
 
 from asgiworker.asgi.errors import ApplicationError
 from asgiworker.asgi.types import Headers
@@ -38,19 +37,10 @@ SPECIAL = {
 }
 
 
-class Field(NamedTuple):
-    """A checked field.
-
-    Attributes:
-        line: the field as HTTP/1 writes it, with its CRLF.
-        special: what the server has to do with it; None for nothing.
-        length: the value of a Content-Length; 0 otherwise.
-    """
-
-    line: bytes
-    special: Special | None
-    length: int
-
+# PERF: a plain tuple, which is unpacked faster than a named one.
+Field = tuple[bytes, Special | None, int]
+"""A checked field: its line as HTTP/1 writes it, with the CRLF; what the server has to do with it, None for
+nothing; and the value of a Content-Length, 0 for other fields."""
 
 # PERF: a look-up instead of two checks and a rendering for each field of each response. Bounded in number and
 # size; fields that carry secrets are never kept.
@@ -75,7 +65,9 @@ def check_field(name: object, value: object) -> Field:
             raise ApplicationError(f"header name {name!r}: pseudo-headers are the server's to send")
         raise ApplicationError(f"invalid header name {name!r} (RFC 9110 §5.1: a token)")
     if value.translate(None, FORBIDDEN_IN_VALUE) != value:
-        raise ApplicationError(f"invalid value of header {name!r}: {value!r} has CR, LF or NUL (RFC 9110 §5.5)")
+        raise ApplicationError(
+            f"invalid value of header {name!r}: {value!r} has CR, LF or NUL (RFC 9110 §5.5)"
+        )
     lower = name.lower()
     special = SPECIAL.get(lower)
     length = 0
@@ -83,7 +75,7 @@ def check_field(name: object, value: object) -> Field:
         if not value.isdigit() or len(value) > 18:
             raise ApplicationError(f"invalid content-length {value!r} (RFC 9110 §8.6: digits)")
         length = int(value)
-    field = Field(b"%b: %b\r\n" % (name, value), special, length)
+    field = (b"%b: %b\r\n" % (name, value), special, length)
     if len(value) <= _VALUE_BOUND and lower not in _SECRETS:
         if len(FIELDS) >= _FIELDS_BOUND:
             FIELDS.clear()
@@ -105,4 +97,4 @@ def pairs(headers: object, what: str) -> Headers:
 
 def check_trailers(headers: object, what: str) -> Headers:
     """Trailer fields, each checked; those that frame or route a message are dropped (RFC 9110 §6.5.1)."""
-    return [pair for pair in pairs(headers, what) if check_field(*pair).special is None]
+    return [pair for pair in pairs(headers, what) if check_field(*pair)[1] is None]

@@ -15,6 +15,8 @@ from asgiworker.asgi.types import ASGIApplication, Message, Scope
 
 logger = logging.getLogger("asgiworker.asgi")
 
+CANCEL_PATIENCE = 1.0  # seconds that a cancelled lifespan gets to end
+
 Mode = Literal["auto", "on", "off"]
 
 
@@ -50,7 +52,11 @@ class Lifespan:
     """
 
     def __init__(
-        self, app: ASGIApplication, mode: Mode = "auto", startup_timeout: float = 0, shutdown_timeout: float = 0
+        self,
+        app: ASGIApplication,
+        mode: Mode = "auto",
+        startup_timeout: float = 0,
+        shutdown_timeout: float = 0,
     ) -> None:
         self.app = app
         self.mode = mode
@@ -74,10 +80,16 @@ class Lifespan:
             return
         self._events.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.get_running_loop().create_task(self._run(), name="asgiworker lifespan")
-        if not await self._answer(self.startup_timeout):
+        try:
+            answered = await self._answer(self.startup_timeout)
+        except asyncio.CancelledError:
+            await self._cancel()
+            raise
+        if not answered:
             await self._cancel()
             raise LifespanFailed(f"application startup took longer than {self.startup_timeout:g} s")
         if self.stage is State.FAILED:
+            await self._cancel()
             raise LifespanFailed(self.message or "application startup failed")
 
     async def shutdown(self) -> None:
@@ -88,7 +100,9 @@ class Lifespan:
         self._answered.clear()
         self._events.put_nowait({"type": "lifespan.shutdown"})
         if not await self._answer(self.shutdown_timeout):
-            logger.error("Application shutdown took longer than %g s; it was cancelled.", self.shutdown_timeout)
+            logger.error(
+                "Application shutdown took longer than %g s; it was cancelled.", self.shutdown_timeout
+            )
             await self._cancel()
         elif self.stage is State.FAILED:
             logger.error("Application shutdown failed%s", f": {self.message}" if self.message else ".")
@@ -103,8 +117,8 @@ class Lifespan:
     async def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            # A task that swallows its cancellation must not hold the server: one second, then it is left behind.
-            await asyncio.wait({self._task}, timeout=1.0)
+            # A task that swallows its cancellation must not hold the server: it is left behind.
+            await asyncio.wait({self._task}, timeout=CANCEL_PATIENCE)
 
     async def _run(self) -> None:
         scope: Scope = {
@@ -125,7 +139,11 @@ class Lifespan:
             self._answered.set()
 
     def _raised(self, error: BaseException) -> None:
-        if self.stage is State.STARTING and self.mode == "auto" and not isinstance(error, SystemExit):
+        if (
+            self.stage is State.STARTING
+            and self.mode == "auto"
+            and not isinstance(error, (SystemExit, ApplicationError))
+        ):
             # ASGI: an exception on the lifespan scope means that the application doesn't support it.
             self.stage = State.UNSUPPORTED
             logger.debug("The application doesn't support lifespan: %r", error)
@@ -140,13 +158,18 @@ class Lifespan:
     def _returned(self) -> None:
         if self.stage is State.STARTING:
             if self.mode == "on":
-                self.stage, self.message = State.FAILED, "the application returned before startup was complete"
+                self.stage, self.message = (
+                    State.FAILED,
+                    "the application returned before startup was complete",
+                )
             else:
                 self.stage = State.UNSUPPORTED
         elif self.stage in (State.STARTED, State.STOPPING):
             self.stage = State.STOPPED
 
     async def _send(self, message: Message) -> None:
+        if not isinstance(message, dict):
+            raise ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
         kind = message.get("type")
         following = TRANSITIONS.get((self.stage, str(kind)))
         if following is None:

@@ -112,10 +112,7 @@ def run(settings: Settings, resolve: Callable[[], Settings], start_directory: st
         arbiter.START_CTX["cwd"] = start_directory
         _run(arbiter)
     except SystemExit as end:
-        if os.getpid() != arbiter_pid:  # a worker's end, on its way out through the arbiter's stack
-            raise
-        code = end.code if isinstance(end.code, int) else 0
-        return 1 if code == Arbiter.APP_LOAD_ERROR else code
+        return _exit_code(end, arbiter_pid)
     except RuntimeError as error:
         raise Mistake(f"Gunicorn can't start: {error}") from None
 
@@ -132,6 +129,14 @@ def _run(arbiter: Arbiter) -> NoReturn:
             go_on()
         except HaltServer as failure:
             go_on = partial(arbiter.halt, failure.reason, failure.exit_status)
+
+
+def _exit_code(end: SystemExit, arbiter_pid: int) -> int:
+    """The arbiter's end as an exit code; a worker's end goes on, out through the arbiter's stack."""
+    if os.getpid() != arbiter_pid:
+        raise end
+    code = end.code if isinstance(end.code, int) else 0
+    return 1 if code == Arbiter.APP_LOAD_ERROR else code
 
 
 def _inherits_sockets(environ: Mapping[str, str]) -> bool:

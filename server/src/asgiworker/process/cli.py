@@ -84,7 +84,7 @@ def _run(arguments: Sequence[str]) -> int:
     directory = os.getcwd()
     environ = dict(os.environ)
     order = parse(arguments)
-    settings, files = resolve(order)
+    settings, files = resolve(order, directory)
     if order.print_config:
         sys.stdout.write(settings.to_toml())
     if order.check_config:
@@ -112,7 +112,7 @@ def _run(arguments: Sequence[str]) -> int:
     if settings.workers > 1 or settings.preload or settings.pid or settings.user or settings.group:
         from asgiworker.process import arbiter
 
-        return arbiter.run(settings, lambda: resolve(order)[0], directory)
+        return arbiter.run(settings, lambda: resolve(order, directory)[0], directory)
     inherited = systemd_addresses(os.environ, os.getpid())
     return _serve(dataclasses.replace(settings, bind=inherited) if inherited else settings)
 
@@ -128,14 +128,13 @@ def _listen(settings: Settings) -> list[Listener]:
     return listen(addresses, backlog=settings.backlog, reuse_port=settings.reuse_port, umask=settings.umask)
 
 
-def resolve(order: Order) -> tuple[Settings, list[Path]]:
+def resolve(order: Order, directory: str) -> tuple[Settings, list[Path]]:
     """Read the settings from everywhere, and change to --chdir; also the files that were read.
 
-    The directory comes first, then --env-file, which adds to the environment what is not there yet: the
-    settings and the application find it in place.
+    `directory` is where the command was started. The change of directory comes first, then --env-file, which
+    adds to the environment what is not there yet: the settings and the application find it in place.
     """
-    if "chdir" in order.given:
-        _change_directory(order.given["chdir"])
+    _change_directory(os.path.join(directory, order.given.get("chdir", "")))
     file = Path(order.config) if order.config else sources.find_file(Path(), os.environ)
     files = [file.absolute()] if file else []
     settings = Settings.load(order.given, os.environ, file, command_line=True)
@@ -145,12 +144,14 @@ def resolve(order: Order) -> tuple[Settings, list[Path]]:
         for name, value in sources.env_file(path).items():
             os.environ.setdefault(name, value)
         settings = Settings.load(order.given, os.environ, file, command_line=True)
-    if settings.chdir and "chdir" not in order.given:
-        _change_directory(settings.chdir)
+    _change_directory(os.path.join(directory, settings.chdir or ""))
     return settings, files
 
 
 def _change_directory(path: str) -> None:
+    path = os.path.normpath(path)
+    if path == os.getcwd():
+        return
     try:
         os.chdir(path)
     except OSError as error:

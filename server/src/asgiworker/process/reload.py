@@ -6,6 +6,7 @@ wait in the backlog and none is refused. The child is a new interpreter: nothing
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import logging
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asgiworker.server")
 
-# "3,4/5": the listening sockets, and the pipe whose end tells the child that its parent is gone.
+# "3,4/5": the listening sockets, and the pipe by which the parent speaks.
 INHERITANCE_VARIABLE = "_ASGIWORKER_RELOAD"
 
 INCLUDED = ("*.py",)
@@ -43,22 +44,23 @@ QUIET, BURST, LOOK = 25, 250, 100
 # In seconds: what a child may take after the terminal's own SIGINT, and between SIGTERM and SIGKILL.
 INTERRUPT_GRACE, KILL_GRACE = 0.5, 5.0
 # In seconds: what requests in flight and the lifespan's shutdown may take when a change replaces the server.
-REQUEST_GRACE, SHUTDOWN_GRACE = 0.3, 2.0
+REQUEST_GRACE, SHUTDOWN_GRACE = 0.25, 2.0
 
 
-# The child.
+# The child's side.
 
 
 def inherit(settings: Settings, environ: MutableMapping[str, str]) -> Settings | None:
     """In a child, the settings it serves with: its parent's sockets, one process, a short farewell.
 
-    None in any other process. The child gets SIGTERM when its parent is gone.
+    None in any other process. Returns when the parent says so; SIGTERM comes when the parent is gone.
     """
     inheritance = environ.pop(INHERITANCE_VARIABLE, None)
     if inheritance is None:
         return None
     listening, _, lifeline = inheritance.partition("/")
-    threading.Thread(target=_follow, args=(int(lifeline),), name="lifeline", daemon=True).start()
+    _wait(int(lifeline))
+    threading.Thread(target=_wait, args=(int(lifeline),), name="lifeline", daemon=True).start()
     one_process: dict[str, Any] = {name: OPTIONS[name].default for name in ARBITER_ONLY}
     return dataclasses.replace(
         settings,
@@ -71,12 +73,55 @@ def inherit(settings: Settings, environ: MutableMapping[str, str]) -> Settings |
     )
 
 
-def _follow(lifeline: int) -> None:
-    os.read(lifeline, 1)  # nobody writes: it returns when the parent, who holds the other end, has ended
-    os.kill(os.getpid(), signal.SIGTERM)
+def _wait(lifeline: int) -> None:
+    """Wait for the parent's word, which is written once; its end reads as none, and ends the child."""
+    if not os.read(lifeline, 1):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-# The parent.
+# The parent's side.
+
+
+class Child:
+    """A server in a process of its own. It starts up and waits for `go` before it imports the application."""
+
+    def __init__(
+        self, command: Sequence[str], directory: str, environ: Mapping[str, str], listening: Sequence[int]
+    ) -> None:
+        lifeline, self._lifeline = os.pipe()
+        inheritance = f"{','.join(map(str, listening))}/{lifeline}"
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**environ, INHERITANCE_VARIABLE: inheritance},
+                pass_fds=[*listening, lifeline],
+            )
+        finally:
+            os.close(lifeline)
+
+    def go(self) -> None:
+        """Let it import the application and serve."""
+        with contextlib.suppress(BrokenPipeError):  # it has failed already, which `code` will tell
+            os.write(self._lifeline, b"!")
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, when it has ended."""
+        return self._process.poll()
+
+    def end(self, patience: float = 0) -> None:
+        """End it: politely, if it has not ended by itself after `patience` seconds, and by force later."""
+        deadlines = [
+            threading.Timer(patience, self._process.terminate),
+            threading.Timer(patience + KILL_GRACE, self._process.kill),
+        ]
+        for deadline in deadlines:
+            deadline.start()
+        self._process.wait()
+        for deadline in deadlines:
+            deadline.cancel()
+        os.close(self._lifeline)
 
 
 class Reloader:
@@ -97,15 +142,14 @@ class Reloader:
         there.
         """
         self._settings = settings
-        self._listeners = listeners
+        self._listening = [listener.sock.fileno() for listener in listeners]
         self._command = [sys.executable, "-m", "asgiworker", *arguments]
         self._environ = environ
         self._directory = directory
         self._sources = Sources(settings)
         self._files = Files([*map(Path, settings.reload_extra_files), *extra_files])
         self._stopping = threading.Event()
-        self._interrupted = False
-        self._child: subprocess.Popen[bytes] | None = None
+        self._patience = 0.0
 
     def run(self) -> int:
         """Serve and restart until SIGINT or SIGTERM; returns the exit code of the command."""
@@ -113,30 +157,36 @@ class Reloader:
         if unused:
             logger.warning("Reloading runs one process, without %s", ", ".join(unused))
         previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        lifeline, held = os.pipe()
+        child = self._child()
+        child.go()
+        waiting = False  # for a change, because the child has failed
         try:
-            # What is saved while the child starts up is seen twice at most, and never missed.
-            self._start(lifeline)
             for changed in self._changes():
-                if changed:
-                    logger.info("%s changed, restarting", ", ".join(changed))
-                    self._end()
-                    self._start(lifeline)
-                else:
-                    self._look(lifeline)
+                if changed or (child.code == 0 and not waiting):  # 0: it has had its --max-requests
+                    if changed:
+                        logger.info("%s changed, restarting", ", ".join(changed))
+                    # The next one starts up while this one ends; they never run the application at once.
+                    following = self._child()
+                    child.end()
+                    child, waiting = following, False
+                    child.go()
+                elif child.code is not None and not waiting:
+                    logger.warning("The server ended with exit code %d; waiting for a change", child.code)
+                    waiting = True
         finally:
-            self._end()
-            os.close(lifeline)
-            os.close(held)
+            child.end(self._patience)
             for number, handler in previous.items():
                 signal.signal(number, handler)
         return 0
+
+    def _child(self) -> Child:
+        return Child(self._command, self._directory, self._environ, self._listening)
 
     def _changes(self) -> Iterator[list[str]]:
         """What has changed, by its path; an empty list when it is time to look at the child."""
         from watchfiles import watch  # here, because the child, which is to start fast, has no use for it
 
-        for changes in watch(
+        watching = watch(
             *self._sources.roots,
             watch_filter=self._sources.includes,
             debounce=BURST,
@@ -145,53 +195,21 @@ class Reloader:
             rust_timeout=LOOK,
             yield_on_timeout=True,
             raise_interrupt=False,
-        ):
-            yield sorted({os.path.relpath(path) for _, path in changes} | self._files.changed())
-
-    def _start(self, lifeline: int) -> None:
-        fds = [listener.sock.fileno() for listener in self._listeners]
-        inheritance = f"{','.join(map(str, fds))}/{lifeline}"
-        self._child = subprocess.Popen(
-            self._command,
-            cwd=self._directory,
-            env={**self._environ, INHERITANCE_VARIABLE: inheritance},
-            pass_fds=[*fds, lifeline],
         )
-
-    def _look(self, lifeline: int) -> None:
-        """See whether the child has ended by itself."""
-        if self._child is None or (code := self._child.poll()) is None:
-            return
-        self._child = None
-        if code == 0:  # it has had its --max-requests
-            self._start(lifeline)
-        else:
-            logger.warning("The server ended with exit code %d; waiting for a change", code)
-
-    def _end(self) -> None:
-        """End the child: politely, then not."""
-        child = self._child
-        if child is None:
-            return
-        self._child = None
-        if not (self._interrupted and _ended(child, INTERRUPT_GRACE)):
-            # At Ctrl-C the terminal has told the child, too; a second signal would cut its farewell short.
-            child.terminate()
-        if not _ended(child, KILL_GRACE):
-            child.kill()
-            child.wait()
+        try:
+            for changes in watching:
+                yield sorted({os.path.relpath(path) for _, path in changes} | self._files.changed())
+        except OSError as error:
+            raise Mistake(
+                f"The sources can't be watched: {error}.",
+                "Name fewer directories with --reload-dir, or raise the system's limit (fs.inotify).",
+            ) from error
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = number == signal.SIGINT
+        if number == signal.SIGINT:
+            # At Ctrl-C the terminal tells the child, too; a second signal would cut its farewell short.
+            self._patience = INTERRUPT_GRACE
         self._stopping.set()
-
-
-def _ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 class Sources:

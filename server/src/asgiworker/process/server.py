@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import platform
 import random
@@ -20,31 +21,32 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from asgiworker.asgi.errors import LifespanFailed
-from asgiworker.asgi.exchange import STREAMING, Exchange
+from asgiworker.asgi.exchange import STREAMING
 from asgiworker.asgi.lifespan import Lifespan
 from asgiworker.asgi.types import ASGIApplication
 from asgiworker.process import access, certificates, loading, logs, sockets, sources
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.preface import ProxyPreface
+from asgiworker.protocols.preface import FOR_EVER, ProxyPreface
 from asgiworker.protocols.service import Record, Service
 from asgiworker.protocols.tls import first_certificate
 
 logger = logging.getLogger("asgiworker.server")
 
-IDLE_PATIENCE = 0.5  # seconds in a stop for which an idle connection is still answered
 CANCEL_PATIENCE = 1.0  # seconds that cancelled applications get to clean up
 DRAIN_TICK = 0.05  # seconds between two looks in a stop
 ACCESS_TICK = 0.2  # seconds for which access log entries are collected at most
 
 ADDRESS_SETTINGS = frozenset(("bind", "host", "port", "uds", "fd"))
+
+PROTOCOLS = ("HTTP/1.1",)
 
 STARTUP_FAILED = 3  # the exit code, as Gunicorn's for a worker that can't boot
 
@@ -88,7 +90,6 @@ class Server:
         self.listening = listening
         self.tls = tls
         self.access_log = access_log
-        self.heartbeat = heartbeat
         self.exhausted = asyncio.Event()  # `max_requests` have been answered
         self.addresses = [sockets.socket_url(sock, tls=tls is not None) for sock in listening]
         self.lifespan = Lifespan(
@@ -97,13 +98,51 @@ class Server:
         self.watchdog = Watchdog(settings.timeout)
         self.service: Service
         self._accepting: list[asyncio.AbstractServer] = []
+        # What each tick does. The heart beats from the very start: a startup may take its time, and only a
+        # loop that hangs is to be missed.
+        self._duties: list[Callable[[], object]] = [self.watchdog.beat, heartbeat]
+        self._interval = max(0.02, min(1.0, settings.timeout / 4 or 1.0))
         self._timer: asyncio.TimerHandle | None = None
-        self._stop_by = 0.0
+        self._stop_by = math.inf
 
     @property
     def url(self) -> str:
         """The first address, as a URL without a slash at its end."""
         return self.addresses[0]
+
+    # --- from start to stop
+
+    async def run(self, stopping: asyncio.Event, ready: Callable[[], object]) -> int:
+        """Start, call `ready`, serve until `stopping` is set or `max_requests` are answered, and stop.
+
+        `stopping` is set in either case, so that its setter can tell a second signal from the first. Returns
+        the exit code of the process.
+        """
+        loop = asyncio.get_running_loop()
+        starting = loop.create_task(self.start())
+        waiting = loop.create_task(stopping.wait())
+        exhausted = loop.create_task(self.exhausted.wait())
+        try:
+            await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()  # a signal before the application was ready: there is nothing to drain
+                await asyncio.wait({starting})
+                return 0
+            try:
+                starting.result()
+            except LifespanFailed as failure:
+                logger.error("Application startup failed: %s", failure)
+                return STARTUP_FAILED
+            ready()
+            await asyncio.wait({waiting, exhausted}, return_when=asyncio.FIRST_COMPLETED)
+            logger.info("Stopping" if stopping.is_set() else "Stopping: max_requests is reached")
+            stopping.set()
+            await self.stop()
+            logger.info("Stopped")
+            return 0
+        finally:
+            waiting.cancel()
+            exhausted.cancel()
 
     # --- start
 
@@ -113,6 +152,16 @@ class Server:
         Raises:
             LifespanFailed: the application could not start.
         """
+        self.watchdog.start()
+        self._tick()
+        try:
+            await self._start()
+        except BaseException:
+            await self.lifespan.shutdown()  # of an application that started, on a socket that didn't
+            self._rest()
+            raise
+
+    async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         settings = self.settings
         await self.lifespan.startup()
@@ -128,9 +177,12 @@ class Server:
         )
         for sock in self.listening:
             self._accepting.append(await self._accept(sock))
-        self._interval = min(self.service.tick_interval(), ACCESS_TICK if self.access_log else 1.0)
+        self._interval = min(self._interval, self.service.tick_interval())
+        self._duties.append(self.service.tick)
+        if self.access_log is not None:
+            self._interval = min(self._interval, ACCESS_TICK)
+            self._duties.append(self.access_log.flush)
         self._tick()
-        self.watchdog.start()
 
     async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer:
         loop, settings, service = asyncio.get_running_loop(), self.settings, self.service
@@ -140,7 +192,7 @@ class Server:
             factory = lambda: ProxyPreface(service, settings.proxy_protocol, self.tls)  # noqa: E731
         elif self.tls is not None:
             options["ssl"] = self.tls
-            options["ssl_handshake_timeout"] = settings.timeout_handshake or None
+            options["ssl_handshake_timeout"] = settings.timeout_handshake or FOR_EVER
         if sock.family == socket.AF_UNIX:
             if sys.version_info >= (3, 13):
                 options["cleanup_socket"] = False  # the file belongs to whoever bound the socket
@@ -148,33 +200,45 @@ class Server:
         return await loop.create_server(factory, **options)
 
     def _tick(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._tick)
-        self.service.tick()
-        self.watchdog.beat()
-        if self.access_log is not None and self.access_log.entries:
-            self.access_log.flush()
-        self.heartbeat()
+        for duty in self._duties:
+            duty()
 
     # --- stop
 
     async def stop(self) -> None:
-        """Stop gracefully, in the steps above."""
+        """Stop gracefully, in the steps above. Being cancelled shortens them, and leaves none out."""
+        stopping = asyncio.ensure_future(self._stop())
+        cancelled: asyncio.CancelledError | None = None
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.hurry()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _stop(self) -> None:
         loop = asyncio.get_running_loop()
         settings, service = self.settings, self.service
         for accepting in self._accepting:
             accepting.close()
         began = loop.time()
-        self._stop_by = began + settings.graceful_timeout
+        self._stop_by = min(self._stop_by, began + settings.graceful_timeout)
         self._interval = min(self._interval, DRAIN_TICK)
+        service.tick()
         service.drain()
         for connection in list(service.connections):
-            connection.retire(IDLE_PATIENCE)
-        told: set[Exchange] = set()
+            connection.retire()
         while (service.connections or service.running) and loop.time() < self._stop_by:
-            if loop.time() >= began + settings.drain_delay:
-                for exchange in service.running - told:
-                    told.add(exchange)
-                    if exchange.state is STREAMING and exchange.body_complete:
+            service.tick()
+            # A stream needs time to end, too: where there is little, it hears of it half way.
+            if loop.time() >= min(began + settings.drain_delay, (began + self._stop_by) / 2):
+                for exchange in list(service.running):
+                    if exchange.state is STREAMING and exchange.body_complete and not exchange.disconnected:
                         exchange.disconnect()
             await asyncio.sleep(DRAIN_TICK)
         if service.running:
@@ -187,15 +251,18 @@ class Server:
         for connection in list(service.connections):
             connection.abort()
         await self.lifespan.shutdown()
+        self._rest()
+
+    def _rest(self) -> None:
         self.watchdog.stop()
         if self._timer is not None:
             self._timer.cancel()
         if self.access_log is not None:
             self.access_log.close()
 
-    def hurry(self) -> None:
-        """A second signal: wait no longer for requests in flight."""
-        self._stop_by = 0.0
+    def hurry(self, patience: float = 0.0) -> None:
+        """Wait no longer than `patience` seconds for requests in flight, in this stop or one to come."""
+        self._stop_by = min(self._stop_by, asyncio.get_running_loop().time() + patience)
 
 
 # --- from Python ------------------------------------------------------------------------------------------
@@ -203,7 +270,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def running(app: Callable[..., Any], **settings: Any) -> AsyncIterator[Server]:
-    """Serve `app` in the running loop while the block runs, on a free port unless `bind` or `port` says otherwise.
+    """Serve `app` in the running loop while the block runs, on a free port unless an address is given.
 
     Settings are taken from the arguments alone. `server.url` and `server.addresses` say where it listens. No
     signal handler is installed, and logging is left as it is.
@@ -257,7 +324,7 @@ def run(app: Callable[..., Any] | str, **settings: Any) -> int:
 
     Args:
         app: an application, or where it is, such as "main:app".
-        settings: as on the command line, with underscores. The environment and the settings file are read, too.
+        settings: as on the command line, with underscores; the environment and the settings file count, too.
 
     Raises:
         Mistake: a setting is wrong, the application can't be loaded, or an address can't be listened on.
@@ -314,35 +381,20 @@ async def _serve_until_signal(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGUSR1, reopen)
-    starting = loop.create_task(server.start())
-    waiting = loop.create_task(stopping.wait())
-    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()  # a signal before the application was ready: there is nothing to drain
-        await asyncio.wait({starting})
-        return 0
-    try:
-        starting.result()
-    except LifespanFailed as failure:
-        logger.error("Application startup failed: %s", failure)
-        return STARTUP_FAILED
-    logger.info("%s", banner(server.addresses, 1, loop, "HTTP/1.1"))
-    exhausted = loop.create_task(server.exhausted.wait())
-    await asyncio.wait({waiting, exhausted}, return_when=asyncio.FIRST_COMPLETED)
-    logger.info("Stopping" if stopping.is_set() else "Stopping: max_requests is reached")
-    stopping.set()  # from here on, a signal is a second one
-    await server.stop()
-    logger.info("Stopped")
-    return 0
+
+    def ready() -> None:
+        name = type(loop).__module__.partition(".")[0]
+        logger.info("%s", logs.banner(server.addresses, 1, name, PROTOCOLS, versions(name)))
+
+    return await server.run(stopping, ready)
 
 
-def banner(addresses: Iterable[str], workers: int, loop: asyncio.AbstractEventLoop, *protocols: str) -> str:
-    """The line the server starts with."""
-    versions = {"asgiworker": version("asgiworker"), "Python": platform.python_version()}
-    name = type(loop).__module__.partition(".")[0]
-    if name == "uvloop":
-        versions["uvloop"] = version("uvloop")
-    return logs.banner(list(addresses), workers, name, protocols, versions)
+def versions(loop: str) -> dict[str, str]:
+    """What the banner names the versions of."""
+    found = {"asgiworker": version("asgiworker"), "Python": platform.python_version()}
+    if loop == "uvloop":
+        found["uvloop"] = version("uvloop")
+    return found
 
 
 def _with_jitter(max_requests: int, jitter: int) -> int:

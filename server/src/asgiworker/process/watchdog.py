@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from types import CodeType, FrameType
 
 logger = logging.getLogger("asgiworker.server")
 
@@ -27,15 +28,17 @@ class Watchdog:
         self.patience = max(timeout - 2.0, timeout / 2)
         self._thread: threading.Thread | None = None
         self._watched = 0
+        self._below: list[tuple[CodeType, int]] = []  # the calls that lead to the loop: they tell nothing
         self._last_beat = 0.0
         self._reported = False
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Watch the calling thread."""
+        """Watch the calling thread, in which the loop runs."""
         if not self.patience:
             return
         self._watched = threading.get_ident()
+        self._below = [(frame.f_code, line) for frame, line in _calls(sys._getframe())]
         self.beat()
         self._thread = threading.Thread(target=self._watch, name="asgiworker watchdog", daemon=True)
         self._thread.start()
@@ -50,10 +53,26 @@ class Watchdog:
         self._stopped.set()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(self.patience / 4):
+        look = self.patience
+        while not self._stopped.wait(look):
             blocked = time.monotonic() - self._last_beat
-            if blocked > self.patience and not self._reported:
+            # When a loop that hangs since its last beat will have done so for too long, and not much later.
+            look = self.patience - blocked if blocked < self.patience else self.patience / 4
+            if blocked >= self.patience and not self._reported:
                 self._reported = True
-                frame = sys._current_frames().get(self._watched)
-                stack = "".join(traceback.format_stack(frame)) if frame else "unknown\n"
-                logger.error("The event loop has been blocked for %.1f s by:\n%s", blocked, stack.rstrip())
+                logger.error("The event loop has been blocked for %.1f s by:\n%s", blocked, self._stack())
+
+    def _stack(self) -> str:
+        """What the loop's thread is doing, from the loop on."""
+        calls = _calls(sys._current_frames().get(self._watched))
+        start = 0
+        for (frame, line), below in zip(calls, self._below, strict=False):
+            if (frame.f_code, line) != below:
+                break
+            start += 1
+        return "".join(traceback.StackSummary.extract(iter(calls[start:])).format()).rstrip()
+
+
+def _calls(frame: FrameType | None) -> list[tuple[FrameType, int]]:
+    """The calls that lead to `frame`, the outermost first, each with the line it has come to."""
+    return list(traceback.walk_stack(frame))[::-1] if frame else []

@@ -11,11 +11,11 @@ from enum import Enum
 
 from asgiworker.protocols.head import HeadLimits, Refusal
 
-# chunk-size [chunk-ext]: an extension is discarded, but it must not hide control characters (bare CR, LF, NUL).
+# chunk-size [chunk-ext]: an extension is discarded, but it must not hide control characters.
 SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t -~\x80-\xff]*)?")
 TRAILER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*)")
-# What no byte that is still to come can put right: a chunk size that doesn't begin with a digit, and in any
-# line a bare LF, a bare CR or a NUL.
+# What no byte to come can put right: a chunk size that doesn't begin with a digit, and in any line
+# a bare LF, a bare CR or a NUL.
 NO_SIZE = re.compile(rb"[^0-9A-Fa-f]")
 BROKEN_LINE = re.compile(rb"\n|\r(?!\Z)|\x00")
 
@@ -113,7 +113,7 @@ class ChunkedDecoder:
         self._part = Part.DATA if self._left else Part.TRAILERS
 
     def _trailer_line(self, line: bytes) -> None:
-        """Trailers are checked and dropped: ASGI has no place for a request's trailers (RFC 9110 §6.5.1 allows it)."""
+        """Trailers are checked and dropped, as RFC 9110 §6.5.1 allows: ASGI has no place for a request's."""
         if not line:
             self._part = Part.END
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import Any
 
 from asgiworker.asgi.types import Address
@@ -11,6 +13,8 @@ from asgiworker.protocols.service import NEVER, Service
 from asgiworker.protocols.tls import tls_extension
 
 logger = logging.getLogger("asgiworker.server")
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 class Connection(asyncio.Protocol):
@@ -41,7 +45,9 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)) -> None:
+    def __init__(
+        self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)
+    ) -> None:
         self.service = service
         self.proxied = proxied
         self.client: Address | None = None
@@ -71,9 +77,9 @@ class Connection(asyncio.Protocol):
             self.server = (local[0], local[1])
         elif local:
             self.server = (local.decode(errors="replace") if isinstance(local, bytes) else local, None)
-        self.trusted_peer = (self.client[0] if self.client else None) in service.trusted
         client, server = self.proxied
         self.client, self.server = client or self.client, server or self.server
+        self.trusted_peer = (self.client[0] if self.client else None) in service.trusted
         encrypted = transport.get_extra_info("ssl_object")
         if encrypted is not None:
             self.scheme = "https"
@@ -81,6 +87,8 @@ class Connection(asyncio.Protocol):
         self.unusual = self.trusted_peer or self.tls is not None
         self.template = service.template(self.scheme, self.server)
         self.deadline = service.deadline(service.policy.timeout_first_byte)
+        if service.draining:  # accepted in the moment of the stop
+            self.retire()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, closed by either side."""
@@ -117,6 +125,13 @@ class Connection(asyncio.Protocol):
             self.reading_paused = False
             self.transport.resume_reading()
 
+    def write_parts(self, parts: list[bytes]) -> None:
+        """Write several buffers, large ones among them."""
+        if self.service.vectored:
+            self.transport.writelines(parts)
+        else:
+            self.transport.write(b"".join(parts))
+
     # --- deadlines
 
     def sweep(self, now: float) -> None:
@@ -146,21 +161,26 @@ class Connection(asyncio.Protocol):
         self.write_mark = self.transport.get_write_buffer_size()
 
     def abort(self) -> None:
-        """Close at once; the client can tell that the response isn't complete."""
+        """Close at once, by a reset: a plain end could look like a complete response."""
         self.deadline = self.write_deadline = NEVER
+        sock = self.transport.get_extra_info("socket")
+        if self.tls is None and sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            except OSError:
+                pass  # it is closed already
         self.transport.abort()
 
-    def failed(self, where: str) -> None:
+    def failed(self, error: Exception) -> None:
         """Our own code broke: this connection ends, the worker lives."""
         self.service.failures += 1
-        logger.exception("Internal error %s; connection to %s aborted", where, self.peer())
+        logger.error("Internal error; connection to %s aborted", self.peer(), exc_info=error)
         self.abort()
 
-    def retire(self, patience: float) -> None:
+    def retire(self) -> None:
         """The server stops: end this connection as soon as its work is done.
 
-        Args:
-            patience: seconds for which an idle connection is still answered, for a request may be on its way.
+        An idle one is still answered for a moment, for a request may be on its way.
         """
         raise NotImplementedError
 

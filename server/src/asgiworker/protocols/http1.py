@@ -1,7 +1,8 @@
-"""HTTP/1.1 and 1.0 on one connection (RFC 9112): requests one after the other, each in an exchange of its own.
+"""HTTP/1.1 and 1.0 on one connection (RFC 9112): one request after the other, each in an exchange of its own.
 
 A connection keeps what it hasn't understood yet in `buffer`, and works on one request at a time: what a
-pipelining client sends ahead stays there, unparsed and bounded, until the response before it is complete.
+pipelining client sends ahead stays there, unparsed and bounded, until the response before it is complete and
+the client has read enough of it.
 
 The class reads in the order in which a request lives: bytes come, a head is read, the exchange begins, its
 body arrives, its response is sent, and the connection goes on to the next request or ends.
@@ -11,11 +12,21 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from http import HTTPStatus
 
 from asgiworker.asgi.errors import ApplicationError
-from asgiworker.asgi.exchange import CLOSED, COMPLETE, STARTED, STREAMING, WAITING, Exchange, Wait
+from asgiworker.asgi.exchange import (
+    COMPLETE,
+    SENDING_FILE,
+    STARTED,
+    STREAMING,
+    TRAILERS,
+    WAITING,
+    Exchange,
+    Wait,
+)
 from asgiworker.asgi.scope import ASGI_VERSION, decode_path, mounted_path
 from asgiworker.asgi.types import Address, Headers, Scope
 from asgiworker.protocols.chunked import ChunkedDecoder
@@ -27,12 +38,14 @@ from asgiworker.protocols.service import NEVER, Service
 
 logger = logging.getLogger("asgiworker.server")
 
-HIGH_WATER = 65536  # bytes of request that may wait before reading pauses
+HIGH_WATER = 65536  # bytes of request, or of response in one turn of the loop, that are held at most
 DRAIN_BOUND = 262144  # bytes of unread request body that are read away to keep a connection alive
-LINGER_BOUND = 4 * 1024 * 1024  # bytes read away after a refusal, so that the client gets to see it
+LINGER_BOUND = 4 * 1024 * 1024  # bytes read away after a last response, so that the client gets to see it
 LINGER = 2.0  # seconds for that
-JOIN_BOUND = 16384  # PERF: a body up to this size is copied behind its head; a larger one is written beside it
-SMALL_FILE = 131072  # bytes up to which a file is read at once, like the page cache read that it nearly always is
+JOIN_BOUND = (
+    16384  # PERF: a body up to this size is copied behind its head; a larger one is written beside it
+)
+SMALL_FILE = 131072  # bytes up to which a file is read at once, from the page cache nearly always
 
 
 def _phrase(code: int) -> bytes:
@@ -71,19 +84,27 @@ class HTTP1Connection(Connection):
         "lingered",
         "lingering",
         "peer_finished",
+        "ready",
+        "request_client",
         "routing",
+        "scanned",
     )
 
-    def __init__(self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)) -> None:
+    def __init__(
+        self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)
+    ) -> None:
         super().__init__(service, proxied)
+        self.ready = True  # between requests, with nothing received, nothing unsent and nothing wrong
         self.buffer = b""  # received, and not yet understood
         self.awaiting_head = False  # a head has begun, and its deadline runs
+        self.scanned = 0  # bytes of it that were looked through
         self.peer_finished = False  # the client has closed its sending side
         self.lingering = False  # nothing that the client still sends matters
         self.lingered = 0  # bytes read away since
         # The request at hand; the exchange is None between requests.
         self.head: Head | None = None
         self.routing: Routing = PLAIN
+        self.request_client: Address | None = None  # who sent it, by the word of a trusted proxy
         self.exchange: Exchange | None = None
         self.keep_alive = True
         # Its body.
@@ -95,7 +116,9 @@ class HTTP1Connection(Connection):
         self.continue_due = False  # the client waits for 100 Continue
         # Its response.
         self.chunking = False
-        self.held: list[bytes] = []  # a streamed response's head and parts, until the turn of the loop is over
+        self.held: list[
+            bytes
+        ] = []  # a streamed response's head and parts, until the turn of the loop is over
         self.held_size = 0  # bytes of body in `held`
         self.flush_due = False  # the loop will flush
 
@@ -105,15 +128,16 @@ class HTTP1Connection(Connection):
         """Bytes have come."""
         try:
             # PERF: nearly always this is one whole head without a body, from a client that awaits the answer.
-            if self.exchange is None and not self.buffer and not self.lingering:
+            if self.ready:
                 end = data.find(b"\r\n\r\n", 0, self.service.head_bound)
                 if end > 0 and end + 4 == len(data):
                     self.begin(data)
                     return
+            self.ready = False
             self.buffer = self.buffer + data if self.buffer else data
             self.advance()
-        except Exception:
-            self.failed("while reading a request")
+        except Exception as error:
+            self.failed(error)
 
     def advance(self) -> None:
         """Understand as much of the buffer as can be understood now."""
@@ -125,7 +149,8 @@ class HTTP1Connection(Connection):
                     self.abort()
             elif self.body_left or self.decoder is not None:
                 self.receive_body()
-            elif self.exchange is not None:  # a pipelined request waits for the response before it
+            elif self.exchange is not None or self.drain_waiter is not None:
+                # Pipelined: it waits until the response before it is complete, and the client reads.
                 if len(self.buffer) > HIGH_WATER:
                     self.pause_reading()
                 return
@@ -133,15 +158,16 @@ class HTTP1Connection(Connection):
                 return
 
     def resume(self) -> None:
-        """Go on with what has come meanwhile; called by the loop, outside of any request's context."""
+        """Go on with what has come meanwhile; called by the loop, in the context of no request."""
         try:
             self.advance()
-            if self.exchange is None:
+            if self.exchange is None and self.drain_waiter is None:
                 self.resume_reading()
-                if self.peer_finished:
+                self.ready = not (self.buffer or self.lingering)
+                if self.peer_finished and not self.transport.is_closing():
                     self.close()
-        except Exception:
-            self.failed("while reading a request")
+        except Exception as error:
+            self.failed(error)
 
     def receive_head(self) -> bool:
         """Begin the next exchange if its head is complete; say whether there was anything to do."""
@@ -149,7 +175,7 @@ class HTTP1Connection(Connection):
         if buffer.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are ignored
             self.buffer = buffer[2:]
             return True
-        end = buffer.find(b"\r\n\r\n", 0, self.service.head_bound)
+        end = buffer.find(b"\r\n\r\n", max(0, self.scanned - 3), self.service.head_bound)
         if end < 0:
             self.wait_for_head()
             return False
@@ -160,37 +186,42 @@ class HTTP1Connection(Connection):
     def wait_for_head(self) -> None:
         """A head has begun: refuse at once what can't become one, and give the rest its time."""
         buffer, policy = self.buffer, self.service.policy
-        line_end = buffer.find(b"\r\n")
+        line_end = buffer.find(
+            b"\r\n", 0, policy.limit_request_line + 2 if policy.limit_request_line else None
+        )
         line_size = len(buffer) if line_end < 0 else line_end + 2
         if 0 < policy.limit_request_line < line_size:
             self.refuse(Refusal(414, f"request line longer than {policy.limit_request_line} bytes"), buffer)
         elif len(buffer) >= self.service.head_bound:
             self.refuse(Refusal(431, f"request head longer than {policy.limit_request_head} bytes"), buffer)
-        elif HOPELESS.search(buffer):
+        elif HOPELESS.search(buffer, max(0, self.scanned - 1)):
             self.refuse(Refusal(400, "malformed request"), buffer)
-        elif not self.awaiting_head:
-            self.awaiting_head = True
-            self.deadline = self.service.deadline(policy.timeout_head)
+        else:
+            self.scanned = len(buffer)
+            if not self.awaiting_head:
+                self.awaiting_head = True
+                self.deadline = self.service.deadline(policy.timeout_head)
 
     # --- the exchange begins
 
     def begin(self, data: bytes) -> None:
         """A head is complete: begin its exchange, and call the application."""
         service = self.service
-        policy = service.policy
-        self.awaiting_head = False
+        self.ready = self.awaiting_head = False
+        self.scanned = 0
         try:
             self.head = head = service.parser.parse(data)
             method, target, version, headers, names, routing = head
-            if routing is not PLAIN and 0 < policy.limit_body < routing.length:
-                raise Refusal(413, f"request body longer than {policy.limit_body} bytes")
-            if 0 < policy.limit_requests <= len(service.running):
+            if routing is not PLAIN and 0 < service.policy.limit_body < routing.length:
+                raise Refusal(413, f"request body longer than {service.policy.limit_body} bytes")
+            if len(service.running) >= service.limit_requests:
                 raise Refusal(503, "too many requests at once")
         except Refusal as refusal:
             self.refuse(refusal, data)
             return
         self.routing = routing
         self.keep_alive = routing.keep_alive
+        self.request_client = self.client
         raw_path, _, query = target.partition(b"?")
         scope = self.template.copy()
         scope["asgi"] = ASGI_VERSION.copy()
@@ -214,7 +245,7 @@ class HTTP1Connection(Connection):
             self.expect_body(routing)
             if self.exchange is not exchange:
                 return  # its body was refused
-        # The application starts in a fresh copy of the service's context: nothing leaks from request to request.
+        # A fresh copy of the service's context: nothing leaks from request to request.
         task = service.start(exchange.run(service.app), context=service.context.copy())
         if not task.done():
             exchange.task = task
@@ -229,10 +260,10 @@ class HTTP1Connection(Connection):
             scope["path"] = mounted_path(service.root_path, scope["path"])
         if self.trusted_peer and not FORWARDING.isdisjoint(names):
             origin = read_forwarding(headers, service.trusted)
-            scope["client"] = origin.client or self.client
+            self.request_client = scope["client"] = origin.client or self.client
             scope["scheme"] = origin.scheme or self.scheme
         if self.tls is not None:
-            scope["extensions"]["tls"] = self.tls
+            scope["extensions"]["tls"] = self.tls.copy()
 
     # --- its body arrives
 
@@ -284,35 +315,37 @@ class HTTP1Connection(Connection):
             self.pause_reading()
 
     def demand_body(self, exchange: Exchange) -> None:
-        """The application wants more of the body: send 100 Continue if the client waits for it, and read on."""
+        """The application wants more body: send 100 Continue if the client waits for it, and read on."""
         if self.continue_due:
             self.continue_due = False
             if exchange.state is WAITING or exchange.state is STARTED:  # RFC 9110 §10.1.1: not after the head
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.resume_reading()
+        if self.reading_paused:
+            # The client was held back: its time begins anew.
+            self.body_seen = self.body_received
+            self.deadline = self.service.deadline(self.service.policy.timeout_body)
+            self.resume_reading()
 
     # --- its response is sent
 
     def send_response(self, exchange: Exchange, body: bytes) -> Wait:
         """Head and body in one write."""
         service = self.service
-        sends_body = not exchange.is_head and exchange.status not in (204, 304)
+        bodyless = exchange.status in (204, 304)
         framing = b""
-        if exchange.remaining is None and (sends_body or body) and exchange.status not in (204, 304):
+        if exchange.remaining is None and not bodyless and (body or not exchange.is_head):
             framing = b"content-length: %d\r\n" % len(body)
-        if self.routing is PLAIN and not service.draining and not exchange.own_fields and not self.peer_finished:
+        if self.routing is PLAIN and service.plain and not exchange.own_fields and not self.peer_finished:
             # PERF: the usual case of `render_head`, without the call.
-            head = b"%b%b%b%b\r\n" % (
-                STATUS_LINES[exchange.status], b"".join(exchange.lines), service.common_fields, framing
-            )  # fmt: skip
+            parts = [STATUS_LINES[exchange.status], *exchange.lines, service.common_fields, framing, b"\r\n"]
         else:
-            head = self.render_head(exchange, framing)
-        if not sends_body or not body:
-            self.transport.write(head)
-        elif len(body) <= JOIN_BOUND:
-            self.transport.write(head + body)
+            parts = [self.render_head(exchange, framing)]
+        if not exchange.is_head and not bodyless:
+            parts.append(body)
+        if len(body) <= JOIN_BOUND:
+            self.transport.write(b"".join(parts))
         else:
-            self.transport.writelines((head, body))
+            self.write_parts(parts)
         self.finish(exchange)
         return None if self.drain_waiter is None else self.drained()
 
@@ -325,7 +358,12 @@ class HTTP1Connection(Connection):
         else:
             lines.append(service.common_fields)
         lines.append(framing)
-        if exchange.close or service.draining or self.body_is_too_much() or (self.peer_finished and not self.buffer):
+        if (
+            exchange.close
+            or service.draining
+            or self.body_is_too_much()
+            or (self.peer_finished and not self.buffer)
+        ):
             self.keep_alive = False
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
@@ -352,7 +390,7 @@ class HTTP1Connection(Connection):
         self.held.append(self.render_head(exchange, framing))
 
     def flush_head_later(self, exchange: Exchange) -> None:
-        """An application that thinks before its first part, as an event stream does, gets its head out meanwhile."""
+        """An application that thinks before its first part, as event streams do: send its head meanwhile."""
         self.service.loop.call_soon(self.flush_head, exchange)
 
     def flush_head(self, exchange: Exchange) -> None:
@@ -392,16 +430,18 @@ class HTTP1Connection(Connection):
     def flush(self) -> None:
         """Write what is held back."""
         held, self.held = self.held, []
+        size, self.held_size = self.held_size, 0
         if not held or self.transport.is_closing():
             return
-        if self.held_size <= HIGH_WATER:
-            self.transport.write(b"".join(held))  # PERF: copying so little costs less than a vector of buffers
+        if size <= HIGH_WATER:
+            self.transport.write(
+                b"".join(held)
+            )  # PERF: copying so little costs less than a vector of buffers
         else:
-            self.transport.writelines(held)
-        self.held_size = 0
+            self.write_parts(held)
 
     def send_trailers(self, exchange: Exchange, trailers: Headers) -> Wait:
-        """The end of a response that announced trailers; they are sent only to a client that asked (RFC 9110 §6.5.1)."""
+        """The end of a response with trailers; only a client that asked gets them (RFC 9110 §6.5.1)."""
         if self.chunking:
             fields = trailers if self.routing.takes_trailers else []
             self.held += (b"0\r\n", *(b"%b: %b\r\n" % field for field in fields), b"\r\n")
@@ -418,23 +458,21 @@ class HTTP1Connection(Connection):
     async def send_path(self, exchange: Exchange, path: str) -> None:
         """The file at `path`, as the whole body."""
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Not blocking: to open a FIFO would wait for its writer.
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise ApplicationError(f"http.response.pathsend: {error}") from error
         try:
             size = os.fstat(file).st_size
-            if size <= SMALL_FILE or not exchange.sends_body():
+            small = size <= SMALL_FILE and exchange.sends_body() and not exchange.trailers_expected
+            if small and exchange.remaining in (None, size):
                 body = os.pread(file, size, 0)
-                if exchange.is_head and exchange.remaining is None:
-                    exchange.lines.append(b"content-length: %d\r\n" % size)
-                    exchange.remaining = size
-                if len(body) == (size if exchange.remaining is None else exchange.remaining) or exchange.is_head:
-                    exchange.sent = len(body)
-                    exchange.state = COMPLETE
+                if len(body) == size:
+                    exchange.state, exchange.sent = COMPLETE, size
                     if wait := self.send_response(exchange, body):
                         await wait
                     return
-            await self.send_file(exchange, file, 0, size, last=True)
+            await self.send_file(exchange, file, 0, None, last=True)
         finally:
             os.close(file)
 
@@ -442,32 +480,56 @@ class HTTP1Connection(Connection):
         self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool
     ) -> None:
         """`count` bytes of an open file, as a part of the body."""
-        if count is None:
+        try:
+            status = os.fstat(file)
             start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
-            count = max(0, os.fstat(file).st_size - start)
+        except OSError as error:
+            raise ApplicationError(f"the file can't be sent: {error}") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise ApplicationError("only a regular file can be sent")
+        if count is None:
+            count = max(0, status.st_size - start)
         first = exchange.state is STARTED
-        if first and last and exchange.remaining is None:
-            exchange.lines.append(b"content-length: %d\r\n" % count)
-            exchange.remaining = count
-        if first and exchange.remaining is not None and exchange.sends_body():
-            if count > exchange.remaining or (last and count < exchange.remaining):
+        if first:
+            if (
+                last
+                and exchange.remaining is None
+                and not exchange.trailers_expected
+                and exchange.status not in (204, 304)
+            ):
+                exchange.lines.append(b"content-length: %d\r\n" % count)
+                exchange.remaining = count
+            announced = exchange.remaining
+            wrong = announced is not None and (count > announced or (last and count < announced))
+            if wrong and exchange.sends_body():
                 raise ApplicationError(
-                    f"the file has {count} bytes, the response's content-length says {exchange.remaining}"
+                    f"the file has {count} bytes, the response's content-length says {announced}"
                 )
         exchange.count(count, last)
         if first:
             self.send_head(exchange)
-        exchange.state = COMPLETE if last else STREAMING
         if not exchange.sends_body():
             count = 0
         if self.chunking and count:
             self.held.append(b"%x\r\n" % count)
+        exchange.state = SENDING_FILE
         self.flush()
         if count:
             await send_region(self, file, offset, count)
+        if exchange.state is not SENDING_FILE:
+            return  # the client has gone meanwhile
         if self.chunking:
-            self.transport.write((b"\r\n" if count else b"") + (b"0\r\n\r\n" if last else b""))
-        if last:
+            self.held.append(
+                (b"\r\n" if count else b"")
+                + (b"0\r\n\r\n" if last and not exchange.trailers_expected else b"")
+            )
+            self.flush()
+        if not last:
+            exchange.state = STREAMING
+        elif exchange.trailers_expected:
+            exchange.state = TRAILERS
+        else:
+            exchange.state = COMPLETE
             self.finish(exchange)
 
     def application_done(self, exchange: Exchange) -> None:
@@ -513,49 +575,80 @@ class HTTP1Connection(Connection):
         elif not self.keep_alive:
             self.exchange = None
             self.close()
-        elif self.buffer or self.reading_paused or self.peer_finished:
+        elif self.buffer or self.reading_paused or self.peer_finished or self.drain_waiter is not None:
             self.next_exchange()
         else:
             # PERF: `next_exchange`, with nothing to go on with.
             self.exchange = None
             self.deadline = service.now + service.idle
+            self.ready = True
 
     def next_exchange(self) -> None:
         """Request and response are complete: go on with what has come meanwhile, or wait."""
         service = self.service
         self.exchange = None
         self.deadline = service.now + service.idle
-        # Not at once: this may be the application's `send()`, and its context isn't the next request's.
-        service.loop.call_soon(self.resume)
+        if self.drain_waiter is None:
+            # Not at once: this may be the application's `send()`, and its context isn't the next request's.
+            service.loop.call_soon(self.resume, context=service.context)
+
+    def resume_writing(self) -> None:
+        """The client has read enough: go on with a request that waited for that, too."""
+        super().resume_writing()
+        if self.exchange is None and not self.lingering:
+            self.service.loop.call_soon(self.resume, context=self.service.context)
 
     def refuse(self, refusal: Refusal, data: bytes = b"") -> None:
-        """Answer a request with an error, and close: what follows can't be trusted to be a request."""
-        exchange = self.exchange
+        """Answer a request with an error, and close: what follows can't be trusted to be a request.
+
+        Args:
+            refusal: the status and the reason.
+            data: the head of the request, or what came of it, if it has no exchange yet.
+        """
+        exchange, service = self.exchange, self.service
         logger.info("%s: %d %s", self.peer(), refusal.status, refusal.reason)
+        if exchange is not None and exchange.state is COMPLETE:
+            self.linger()  # it has its response; only what followed it was wrong
+            return
         if exchange is not None and exchange.state not in (WAITING, STARTED):
             self.application_failed(exchange)  # its response is under way: only a broken connection says so
             return
+        data = data.lstrip(b"\r\n")
         line = REQUEST_LINE.match(data)
-        if exchange is not None:
-            method, target, version = exchange.scope["method"], self.head[1] if self.head else b"", "1.1"
-            exchange.closed()
-            if self.service.policy.cancel_on_disconnect:
-                exchange.cancel()
-        elif line is not None:
-            method, target, version = line[1].decode("ascii"), line[2], line[3].decode("ascii")
-        else:
-            method, target, version = "-", data[:64].partition(b"\r")[0], "1.1"
-        self.exchange = None
-        service = self.service
-        body = b"" if method == "HEAD" else f"{refusal.status} {refusal.reason}\n".encode()
-        retry = b"retry-after: 1\r\n" if refusal.status == 503 else b""
+        is_head = exchange.is_head if exchange is not None else data.startswith(b"HEAD ")
+        body = b"" if is_head else f"{refusal.status} {refusal.reason}\n".encode()
+        fields = b"" if is_head else b"content-length: %d\r\n" % len(body)
+        if refusal.status == 503:
+            fields += b"retry-after: 1\r\n"
         self.transport.write(
-            b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%b%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINES[refusal.status], len(body), retry, service.common_fields, body)
+            b"%bcontent-type: text/plain; charset=utf-8\r\n%b%bconnection: close\r\n\r\n%b"
+            % (STATUS_LINES[refusal.status], fields, service.common_fields, body)
         )
-        if service.record is not None:
+        if exchange is not None:
+            exchange.status, exchange.headers, exchange.sent = refusal.status, [], len(body)
+            self.record(exchange)
+            self.exchange = None
+            exchange.closed()
+            if service.policy.cancel_on_disconnect:
+                exchange.cancel()
+        elif service.record is not None:
+            method, target, version = "-", data[:64].partition(b"\r")[0], "1.1"
+            headers: Headers = []
+            if line is not None:
+                method, target, version = line[1].decode("ascii"), line[2], line[3].decode("ascii")
             service.record(
-                (time.time(), 0.0, self.client, method, target, version, refusal.status, len(body), [], [])
+                (
+                    time.time(),
+                    0.0,
+                    self.client,
+                    method,
+                    target,
+                    version,
+                    refusal.status,
+                    len(body),
+                    headers,
+                    [],
+                )
             )
         self.linger()
 
@@ -564,10 +657,11 @@ class HTTP1Connection(Connection):
         if self.service.record is not None and self.head is not None:
             method, target, version, headers, _, _ = self.head
             status = exchange.status or 499  # the client went away before there was a status
+            answered = exchange.headers if exchange.status else []
             duration = time.perf_counter() - exchange.started_at
             self.service.record(
-                (time.time(), duration, exchange.scope["client"], method, target, version, status, exchange.sent,
-                 headers, exchange.headers)
+                (time.time(), duration, self.request_client, method, target, version, status, exchange.sent,
+                 headers, answered)
             )  # fmt: skip
 
     def linger(self) -> None:
@@ -575,16 +669,26 @@ class HTTP1Connection(Connection):
 
         Closing with unread data would reset the connection, and could take the response with it.
         """
+        service = self.service
         self.lingering = True
-        self.keep_alive = False
+        self.ready = self.keep_alive = False
+        self.exchange = None
         self.buffer = b""
         self.body_left, self.decoder = 0, None
-        self.deadline = self.service.deadline(LINGER)
         if self.peer_finished or not self.transport.can_write_eof():
             self.close()
             return
+        self.deadline = service.deadline(LINGER)
+        self.write_deadline = service.deadline(service.policy.timeout_stall)
+        self.write_mark = self.transport.get_write_buffer_size()
         self.transport.write_eof()
         self.resume_reading()
+
+    def connection_made(self, transport: object) -> None:
+        """A client has connected; where too many have, it is told to come back."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.service.connections) > self.service.limit_connections:
+            self.refuse(Refusal(503, "too many connections"))
 
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read (RFC 9112 §9.6 allows a half-close)."""
@@ -593,7 +697,8 @@ class HTTP1Connection(Connection):
         if self.lingering or self.tls is not None or self.body_left or self.decoder is not None:
             return False  # nothing more can be made of it
         if exchange is None:
-            return bool(self.buffer) and not self.awaiting_head  # a whole request may wait for `resume`
+            # A whole request may wait for `resume`, or the end of the last response for its reader.
+            return (bool(self.buffer) or self.drain_waiter is not None) and not self.awaiting_head
         exchange.disconnect()
         if self.service.policy.cancel_on_disconnect:
             exchange.cancel()
@@ -601,8 +706,9 @@ class HTTP1Connection(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        super().connection_lost(exc)
         exchange, self.exchange = self.exchange, None
+        self.lingering = True
+        super().connection_lost(exc)
         if exchange is not None:
             if exchange.state is not COMPLETE:
                 self.record(exchange)
@@ -612,14 +718,19 @@ class HTTP1Connection(Connection):
 
     def overdue(self, now: float) -> None:
         """A deadline for the client's sending has passed."""
-        policy = self.service.policy
+        policy, service = self.service.policy, self.service
         if self.lingering:
-            self.abort()
+            if self.transport.get_write_buffer_size():
+                self.deadline = service.deadline(
+                    LINGER
+                )  # it is still reading; the stall deadline watches over that
+            else:
+                self.abort()
         elif self.exchange is not None:
             received = self.body_received - self.body_seen
             if self.reading_paused or received >= policy.body_rate * policy.timeout_body:
                 self.body_seen = self.body_received
-                self.deadline = self.service.deadline(policy.timeout_body)
+                self.deadline = service.deadline(policy.timeout_body)
             else:
                 self.refuse(Refusal(408, f"request body slower than {policy.body_rate} bytes a second"))
         elif self.awaiting_head:
@@ -627,7 +738,8 @@ class HTTP1Connection(Connection):
         else:
             self.close()
 
-    def retire(self, patience: float) -> None:
+    def retire(self) -> None:
         """The server stops: an idle connection ends soon, a busy one with its response."""
         if self.exchange is None and not self.awaiting_head and not self.lingering:
-            self.deadline = min(self.deadline, self.service.loop.time() + patience)
+            service = self.service
+            self.deadline = min(self.deadline, service.now + service.idle)

@@ -12,14 +12,40 @@ import os
 import socket
 import ssl
 
-from asgiworker.asgi.types import Address
 from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.proxy import V2_BOUND, ProxyHeader, ProxyHeaderError, TrustedPeers, read_proxy_header
+from asgiworker.protocols.proxy import (
+    V2_BOUND,
+    ProxyHeader,
+    ProxyHeaderError,
+    TrustedPeers,
+    read_proxy_header,
+)
 from asgiworker.protocols.service import Service
 
 logger = logging.getLogger("asgiworker.server")
 
+FOR_EVER = 1e9  # seconds; the loops don't take 0 or None for it
 LOOK_AGAIN = 0.05  # seconds until an incomplete header is looked at again
+
+
+class Early(asyncio.Protocol):
+    """Keeps what a client sends between the end of its handshake and the moment we learn of that."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.ended = self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.data += data
+
+    def eof_received(self) -> None:
+        """The client has said all."""
+        self.ended = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self.lost = True
 
 
 class ProxyPreface(asyncio.Protocol):
@@ -62,13 +88,22 @@ class ProxyPreface(asyncio.Protocol):
                 connection.connection_made(transport)
                 transport.resume_reading()
                 return
-            await service.loop.start_tls(
+            early = Early()
+            encrypted = await service.loop.start_tls(
                 transport,
-                connection,
+                early,
                 self.tls,
                 server_side=True,
-                ssl_handshake_timeout=service.policy.timeout_handshake or None,
+                ssl_handshake_timeout=service.policy.timeout_handshake or FOR_EVER,
             )
+            if encrypted is None or early.lost:
+                return
+            encrypted.set_protocol(connection)
+            connection.connection_made(encrypted)
+            if early.data:
+                connection.data_received(early.data)
+            if early.ended:
+                encrypted.close()
         except (ProxyHeaderError, TimeoutError) as error:
             logger.warning("Connection refused: %s", str(error) or "no PROXY header in time")
             transport.abort()
@@ -100,7 +135,5 @@ class ProxyPreface(asyncio.Protocol):
                     if header is not None:
                         sock.recv(header.size)
                         return header
-                # What is only looked at stays readable, so the loop can't wait for more of it: ask again soon.
+                # What is only looked at stays readable: the loop can't tell when there is more.
                 await asyncio.sleep(LOOK_AGAIN)
-
-

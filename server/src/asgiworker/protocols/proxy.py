@@ -1,14 +1,19 @@
 """Who the client is when a proxy stands between: trusted peers, Forwarded fields, the PROXY protocol.
 
-Sources: RFC 7239 (Forwarded), the X-Forwarded-* fields as proxies send them, HAProxy's PROXY protocol v1 and v2.
+Sources: RFC 7239 (Forwarded), the X-Forwarded-* fields as proxies send them, HAProxy's PROXY protocol.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from asgiworker.asgi.types import Address, Headers
+
+# A member of a list whose commas may be quoted (RFC 9110 §5.6.4). An unbalanced quote takes all that follows.
+MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\Z)+')
+PAIR = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 
 FORWARDING = frozenset((b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"))
 
@@ -69,7 +74,12 @@ def read_forwarding(headers: Headers, trusted: TrustedPeers) -> Origin:
     lists: dict[bytes, list[str]] = {}
     for name, value in headers:
         if name in FORWARDING:
-            lists.setdefault(name, []).extend(part.strip() for part in value.decode("latin-1").split(","))
+            members = (
+                MEMBER.findall(value.decode("latin-1"))
+                if name == b"forwarded"
+                else value.decode("latin-1").split(",")
+            )
+            lists.setdefault(name, []).extend(member.strip() for member in members)
     hops: list[str] = lists.get(b"x-forwarded-for", [])
     protocols = lists.get(b"x-forwarded-proto", [])
     if not hops and not protocols:
@@ -92,7 +102,7 @@ def read_forwarding(headers: Headers, trusted: TrustedPeers) -> Origin:
 
 def _forwarded_pairs(element: str) -> list[tuple[str, str]]:
     pairs = []
-    for pair in element.split(";"):
+    for pair in PAIR.findall(element):
         name, _, value = pair.partition("=")
         pairs.append((name.strip().lower(), value.strip().strip('"')))
     return pairs

@@ -52,7 +52,7 @@ async def _by_kernel(connection: Connection, file: int, offset: int | None, coun
     try:
         while count:
             try:
-                sent = os.sendfile(out, file, offset, min(count, SENDFILE_PIECE))  # type: ignore[arg-type]
+                sent = os.sendfile(out, file, offset, min(count, SENDFILE_PIECE))
             except BlockingIOError:
                 await _writable(connection, out)
                 continue

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asgiworker.server")
 
 NEVER = math.inf
+IDLE_PATIENCE = 0.5  # seconds in a stop for which an idle connection is still answered
 
 # What the access log takes of an exchange: see `asgiworker.process.access.AccessEntry`.
 Record = Callable[[tuple[Any, ...]], None]
@@ -37,7 +38,9 @@ Record = Callable[[tuple[Any, ...]], None]
 class Starter(Protocol):
     """Starts a coroutine in a task of its own, in `context`."""
 
-    def __call__(self, run: Coroutine[Any, Any, None], /, *, context: contextvars.Context) -> asyncio.Task[None]: ...
+    def __call__(
+        self, run: Coroutine[Any, Any, None], /, *, context: contextvars.Context
+    ) -> asyncio.Task[None]: ...
 
 
 class Policy(HeadLimits, Protocol):
@@ -132,9 +135,15 @@ class Service:
         # The fields that end each head which has none of them itself: Date, Server, --header.
         self.common_fields = b""
         self.renew_common_fields()
+        # uvloop's writelines() is one writev(2); asyncio's, up to 3.12.8 and 3.13.1, forgets backpressure.
+        self.vectored = type(loop).__module__.startswith("uvloop")
+        # The usual case of a response's head: nothing to look up in what the application sent.
+        self.plain = not policy.headers
+        self.limit_connections = policy.limit_connections or NEVER
+        self.limit_requests = policy.limit_requests or NEVER
         self.idle = policy.keepalive or NEVER
-        # Starts an application's task. On Python >= 3.12 it runs at once, up to where it first waits: most never
-        # wait, and cost no turn of the loop. PERF: a partial, which adds no Python call.
+        # Starts an application's task. On Python >= 3.12 it runs at once, up to where it first waits: most
+        # never wait, and cost no turn of the loop. PERF: a partial, which adds no Python call.
         self.start: Starter = partial(asyncio.Task, loop=loop)
         if sys.version_info >= (3, 12):
             self.start = partial(asyncio.Task, loop=loop, eager_start=True)
@@ -182,8 +191,8 @@ class Service:
         for connection in [c for c in self.connections if c.deadline <= now or c.write_deadline <= now]:
             try:
                 connection.sweep(now)
-            except Exception:
-                connection.failed("in the sweep")
+            except Exception as error:
+                connection.failed(error)
 
     def tick_interval(self) -> float:
         """Seconds between two ticks: a quarter of the shortest deadline, from 0.02 to 1."""
@@ -201,5 +210,7 @@ class Service:
             self.exhausted()
 
     def drain(self) -> None:
-        """From now on each response is the last of its connection."""
+        """From now on each response is the last of its connection, and an idle connection is soon closed."""
         self.draining = True
+        self.plain = False
+        self.idle = IDLE_PATIENCE

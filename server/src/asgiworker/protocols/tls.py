@@ -64,7 +64,8 @@ def _peer_chain(connection: ssl.SSLObject) -> list[str]:
 def distinguished_name(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
     """A subject as `ssl` gives it, in the string form of RFC 4514: the most specific part first."""
     return ",".join(
-        "+".join(f"{SHORT_NAMES.get(kind, kind)}={_escape(value)}" for kind, value in part) for part in reversed(subject)
+        "+".join(f"{SHORT_NAMES.get(kind, kind)}={_escape(value)}" for kind, value in part)
+        for part in reversed(subject)
     )
 
 

@@ -1,0 +1,256 @@
+"""What the tests of real applications share: a server in a process of its own, and curl.
+
+The server inherits a listening socket. So its port is known before it runs and nobody else can take it, and
+whoever connects early simply waits until the server accepts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+APPS = Path(__file__).parent / "apps"
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+DEADLINE = 30.0  # seconds for what normally takes milliseconds
+
+COMMANDS = {
+    "asgiworker": [str(SCRIPTS / "asgiworker")],
+    "gunicorn": [
+        *(str(SCRIPTS / "gunicorn"), "--worker-class", "asgiworker.ASGIWorker"),
+        *("--access-logfile", "-", "--no-control-socket"),
+    ],
+}
+
+# A record of the server's error log at one of these levels, with the indented lines that belong to it; or a
+# traceback that came from elsewhere.
+TROUBLE = re.compile(
+    r"^\[[^]]+\] \[\d+\] \[(?:WARNING|ERROR|CRITICAL)\] .*\n(?:[ \t]+.*\n)*"
+    r"|^[ |+]*Traceback \(most recent call last\):\n(?:[ \t|+].*\n|\n)*.*\n",
+    re.MULTILINE,
+)
+# What asyncio says of things that went wrong where nobody was looking.
+UNSEEN = re.compile(r"was never (?:awaited|retrieved)|Task was destroyed|unclosed ")
+
+
+class RawConnection:
+    """A connection that sends exactly the bytes it is told to."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+
+    def __enter__(self) -> RawConnection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send `data`."""
+        self._socket.sendall(data)
+
+    def until(self, words: bytes) -> bytes:
+        """What comes, up to a part that ends with `words`."""
+        received = b""
+        while not received.endswith(words):
+            part = self._socket.recv(65536)
+            assert part, f"The server closed the connection after {received!r}"
+            received += part
+        return received
+
+    def rest(self) -> bytes:
+        """Everything until the server closes."""
+        return b"".join(iter(lambda: self._socket.recv(65536), b""))
+
+    def reset(self) -> None:
+        """Break the connection: an RST."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+
+class Served:
+    """An application, served by a process of its own.
+
+    Args:
+        app: the application, as `module:attribute` in the folder `apps`.
+        options: further options of the command.
+        command: what starts the server; a key of `COMMANDS`.
+        environ: further variables of its environment.
+    """
+
+    def __init__(self, app: str, *options: str, command: str = "asgiworker", **environ: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port: int = listener.getsockname()[1]
+            self.process = subprocess.Popen(
+                [*COMMANDS[command], "--bind", f"fd://{listener.fileno()}", *options, app],
+                cwd=APPS,
+                env={**clean_environment(), **environ},
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = ""
+        self.provoked: list[str] = []  # words of the trouble that tests asked for
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name=f"log of {app}")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                with self._changed:
+                    self.log += line
+                    self._changed.notify_all()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the first answer, whatever it is."""
+        try:
+            httpx.get(self.url, timeout=DEADLINE)
+        except httpx.HTTPError as error:
+            self.close()
+            pytest.fail(f"The server doesn't answer: {error!r}\n{self.log}")
+
+    def logs(self, pattern: str) -> re.Match[str]:
+        """Wait until the log has a match of `pattern`."""
+        with self._changed:
+            match = self._changed.wait_for(lambda: re.search(pattern, self.log, re.MULTILINE), DEADLINE)
+            assert match, f"{pattern!r} was not logged:\n{self.log}"
+            return match
+
+    def reports(self, trouble: str) -> None:
+        """Wait until the log has these words, of an exception or error that a test has provoked."""
+        self.provoked.append(trouble)
+        self.logs(re.escape(trouble))
+
+    def connect(self) -> RawConnection:
+        """A connection, for those who speak HTTP themselves."""
+        return RawConnection(self.port)
+
+    def stop(self) -> int:
+        """Ask the server to stop, wait for its end, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"The server doesn't stop:\n{self.log}")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Whatever happened, leave nothing running."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(DEADLINE)
+
+    def complaints(self) -> list[str]:
+        """What the log shouldn't have: trouble that nobody provoked."""
+        troubles = [match[0] for match in TROUBLE.finditer(self.log)]
+        return [
+            *(each for each in troubles if not any(words in each for words in self.provoked)),
+            *(line for line in self.log.splitlines() if UNSEEN.search(line)),
+        ]
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment, without what a server would read from it."""
+    read = ("ASGIWORKER_", "GUNICORN_", "PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(read)}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+@contextmanager
+def served(app: str, *options: str, **keywords: str) -> Iterator[Served]:
+    """An application that answers. In the end it is told to stop, and looked at."""
+    server = Served(app, *options, **keywords)
+    try:
+        server.wait_until_ready()
+        yield server
+        code = server.process.returncode if server.process.poll() is not None else server.stop()
+    finally:
+        server.close()
+    assert code == 0, f"The server ended with {code}:\n{server.log}"
+    assert server.complaints() == [], server.log
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Serve]:
+    """Start servers for the tests of a module: `serve("flask_app:app", "--loop", "asyncio", DEBUG="1")`.
+
+    They answer when the call returns. At the end each gets SIGTERM, must end with code 0, and must have
+    logged no trouble that no test asked for.
+    """
+    with ExitStack() as servers:
+        yield lambda *arguments, **keywords: servers.enter_context(served(*arguments, **keywords))
+
+
+@pytest.fixture(scope="module")
+def client(server: Served) -> Iterator[httpx.Client]:
+    """A client of the module's server. Its connections stay open from one test to the next."""
+    with httpx.Client(base_url=server.url, timeout=DEADLINE) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Curled:
+    """What a run of curl brought: the body, and its trace of what went over the wire."""
+
+    body: bytes
+    trace: str
+
+    @property
+    def statuses(self) -> list[int]:
+        """The status of each response, 100 Continue included."""
+        return [int(status) for status in re.findall(r"^< HTTP/1\.[01] (\d{3})", self.trace, re.MULTILINE)]
+
+    @property
+    def status(self) -> int:
+        """The status of the last response."""
+        return self.statuses[-1]
+
+    def fields(self, name: str) -> list[str]:
+        """The values of the field `name` in all responses."""
+        return re.findall(rf"^< {name}: (.*?)\r?$", self.trace, re.MULTILINE | re.IGNORECASE)
+
+
+Curl = Callable[..., Curled]
+
+
+@pytest.fixture(scope="session")
+def curl() -> Curl:
+    """Run curl: `curl(url, "--http1.0", stdin=b"...")`. It must succeed unless `code` says otherwise."""
+
+    def run(*arguments: str, stdin: bytes = b"", code: int = 0) -> Curled:
+        done = subprocess.run(
+            ["curl", "--disable", "--silent", "--show-error", "--verbose", "--max-time", "30", *arguments],
+            input=stdin,
+            capture_output=True,
+            timeout=DEADLINE + 5,
+            check=False,
+        )
+        trace = done.stderr.decode("utf-8", "replace")
+        assert done.returncode == code, trace
+        return Curled(done.stdout, trace)
+
+    return run
