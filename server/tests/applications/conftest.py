@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,10 +29,8 @@ DEADLINE = 30.0  # seconds for what normally takes milliseconds
 
 COMMANDS = {
     "asgiworker": [str(SCRIPTS / "asgiworker")],
-    "gunicorn": [
-        *(str(SCRIPTS / "gunicorn"), "--worker-class", "asgiworker.ASGIWorker"),
-        *("--access-logfile", "-", "--no-control-socket"),
-    ],
+    # Its control socket has one path for all servers of a user, who would fight for it.
+    "gunicorn": [str(SCRIPTS / "gunicorn"), "--no-control-socket"],
 }
 
 # A record of the server's error log at one of these levels, with the indented lines that belong to it; or a
@@ -62,9 +61,9 @@ class RawConnection:
         self._socket.sendall(data)
 
     def until(self, words: bytes) -> bytes:
-        """What comes, up to a part that ends with `words`."""
+        """What comes, up to the part with `words`."""
         received = b""
-        while not received.endswith(words):
+        while words not in received:
             part = self._socket.recv(65536)
             assert part, f"The server closed the connection after {received!r}"
             received += part
@@ -84,18 +83,20 @@ class Served:
     """An application, served by a process of its own.
 
     Args:
-        app: the application, as `module:attribute` in the folder `apps`.
-        options: further options of the command.
+        arguments: the application, as `module:attribute`, and options.
         command: what starts the server; a key of `COMMANDS`.
+        directory: where it is started; the application's module is found there.
         environ: further variables of its environment.
     """
 
-    def __init__(self, app: str, *options: str, command: str = "asgiworker", **environ: str) -> None:
+    def __init__(
+        self, *arguments: str, command: str = "asgiworker", directory: Path = APPS, **environ: str
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port: int = listener.getsockname()[1]
             self.process = subprocess.Popen(
-                [*COMMANDS[command], "--bind", f"fd://{listener.fileno()}", *options, app],
-                cwd=APPS,
+                [*COMMANDS[command], "--bind", f"fd://{listener.fileno()}", *arguments],
+                cwd=directory,
                 env={**clean_environment(), **environ},
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -109,7 +110,7 @@ class Served:
         self.log = ""
         self.provoked: list[str] = []  # words of the trouble that tests asked for
         self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, name=f"log of {app}")
+        self._reader = threading.Thread(target=self._read, name=f"log of {arguments[0]}")
         self._reader.start()
 
     def _read(self) -> None:
@@ -178,9 +179,9 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def served(app: str, *options: str, **keywords: str) -> Iterator[Served]:
+def served(*arguments: str, **keywords: Any) -> Iterator[Served]:
     """An application that answers. In the end it is told to stop, and looked at."""
-    server = Served(app, *options, **keywords)
+    server = Served(*arguments, **keywords)
     try:
         server.wait_until_ready()
         yield server
@@ -254,3 +255,9 @@ def curl() -> Curl:
         return Curled(done.stdout, trace)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Path:
+    """Where the commands of this environment are."""
+    return SCRIPTS

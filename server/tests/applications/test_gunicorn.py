@@ -45,7 +45,8 @@ def application(request: pytest.FixtureRequest) -> Application:
 def server(application: Application, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Served:
     return serve(
         application.app,
-        *("--workers", "2", *application.options),
+        *("--worker-class", "asgiworker.ASGIWorker", "--workers", "2", "--access-logfile", "-"),
+        *application.options,
         command="gunicorn",
         DATABASE=str(tmp_path_factory.mktemp("database") / "db.sqlite3"),
     )

@@ -27,9 +27,9 @@ def test_a_request_can_be_answered_while_it_is_still_coming(server: Served) -> N
         connection.send(b"POST /shout HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         head = connection.until(b"\r\n\r\n3\r\nONE\r\n")
         connection.send(b"5\r\nthree\r\n")
-        assert connection.until(b"\r\n") == b"5\r\nTHREE\r\n"
+        assert connection.until(b"THREE\r\n") == b"5\r\nTHREE\r\n"
         connection.send(b"0\r\n\r\n")
-        assert connection.until(b"\r\n\r\n") == b"0\r\n\r\n"
+        assert connection.until(b"0\r\n\r\n") == b"0\r\n\r\n"
     assert head.startswith(b"HTTP/1.1 200 ")
 
 

@@ -70,6 +70,9 @@ class Stream(Protocol):
     async def end(self) -> None:
         """The request's body is complete."""
 
+    async def hint(self) -> list[bytes]:
+        """Wait for the Link fields of the next early hint."""
+
     async def head(self) -> Answer:
         """Wait for the head of the response."""
 
@@ -159,16 +162,21 @@ class HTTP11Stream:
                 return None
             return None if isinstance(event, h11.ConnectionClosed) else event  # type: ignore[return-value]
 
+    async def _before_body(self) -> h11.Event | None:
+        event = await self._event()
+        if isinstance(event, h11.Response):
+            self.seen.status, self.seen.headers = event.status_code, list(event.headers)
+        elif isinstance(event, h11.InformationalResponse) and event.status_code == 103:
+            self.seen.hints.append([value for name, value in event.headers if name == b"link"])
+        return event
+
+    async def hint(self) -> list[bytes]:
+        assert isinstance(await self._before_body(), h11.InformationalResponse)
+        return self.seen.hints[-1]
+
     async def head(self) -> Answer:
-        while not self.seen.status:
-            event = await self._event()
-            if isinstance(event, h11.InformationalResponse):
-                if event.status_code == 103:
-                    self.seen.hints.append([value for name, value in event.headers if name == b"link"])
-            elif isinstance(event, h11.Response):
-                self.seen.status, self.seen.headers = event.status_code, list(event.headers)
-            else:
-                break
+        while not self.seen.status and await self._before_body() is not None:
+            pass
         return self.seen
 
     async def data(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What the tests of the process floor share: the command and Gunicorn as processes, and waiting with a deadline."""
+"""What the tests of the process floor share: the command and Gunicorn as processes, and deadlines."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def command(project: Path) -> Iterator[Callable[..., Command]]:
 
 @pytest.fixture
 def gunicorn(project: Path) -> Iterator[Callable[..., Gunicorn]]:
-    """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="asyncio")`.
+    """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="auto")`.
 
     It serves `probe:app` unless another application is named. `config` is the text of its configuration file,
     `keep` are file descriptors to inherit.

@@ -1,4 +1,4 @@
-"""What goes wrong under Gunicorn: loops that hang, applications that can't start, settings that can't be read."""
+"""What goes wrong under Gunicorn: loops that hang, applications that can't start, bad settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def test_a_worker_whose_loop_hangs_is_replaced_and_its_stack_is_logged_before(
     server = gunicorn("--asgi-loop", loop, config=config)
     worker = int(server.get("/pid"))
     asking = ask(server, "/block")
-    server.prints(r"The event loop has been blocked for \d\.\d s by:(\n    .*)+probe.py.*\n.*time.sleep\(60\)")
+    server.prints(
+        r"The event loop has been blocked for \d\.\d s by:(\n    .*)+probe.py.*\n.*time.sleep\(60\)"
+    )
     assert "run_until_complete" not in server.output  # the stack is the application's
     assert "WORKER TIMEOUT" not in server.output
     server.prints(rf"WORKER TIMEOUT \(pid:{worker}\)")
@@ -100,9 +102,7 @@ def test_a_startup_that_takes_longer_than_the_timeout_is_left_alone_while_the_lo
 
 def test_a_startup_that_blocks_is_not_left_alone(gunicorn: Any, project: Path):
     (project / "slow.py").write_text(
-        "import time\n"
-        "async def app(scope, receive, send):\n"
-        "    time.sleep(60)\n"
+        "import time\nasync def app(scope, receive, send):\n    time.sleep(60)\n"
     )
     server = gunicorn("--timeout", "1", app="slow:app")
     server.prints(r"The event loop has been blocked for .*(\n    .*)+time.sleep\(60\)")
@@ -144,7 +144,9 @@ async def app(scope, receive, send):
 def test_a_lifespan_that_fails_stops_gunicorn(gunicorn: Any, project: Path, startup: str, complaint: str):
     (project / "failing.py").write_text(FAILING.format(startup=startup))
     config = "def worker_exit(server, worker): worker.log.info('worker_exit')"
-    server = gunicorn("--asgi-lifespan", "on", app="failing:app", config=config, ASGIWORKER_TIMEOUT_STARTUP="0.2")
+    server = gunicorn(
+        "--asgi-lifespan", "on", app="failing:app", config=config, ASGIWORKER_TIMEOUT_STARTUP="0.2"
+    )
     assert server.wait() == 3
     server.prints(f"Application startup failed: .*{complaint}")
     server.prints("Reason: Worker failed to boot")
@@ -178,7 +180,8 @@ def test_settings_that_cannot_be_read_stop_gunicorn_in_good_order(gunicorn: Any,
     assert server.wait() == 1
     server.prints("Reason: ASGIWORKER_KEEPALIVE takes a number of seconds, 0 or more, not 'long'.")
     server.prints("on_exit")
-    assert "Traceback" not in server.output and "Booting worker" not in server.output
+    assert "Traceback" not in server.output
+    assert "Booting worker" not in server.output
     assert not pid_file.exists()
 
 

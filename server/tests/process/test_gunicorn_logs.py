@@ -1,4 +1,4 @@
-"""Logs under Gunicorn: its formats, its loggers, its signals; lines are ours where nobody can tell the difference."""
+"""Logs under Gunicorn: its formats, its loggers, its signals."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def test_usr1_reopens_both_logs_in_all_processes(gunicorn: Any, project: Path, e
 
     eventually(asked)
     assert server.end() == 0
-    assert "Stopped" in errors.read_text() and "Shutting down" in errors.read_text()
+    assert "Stopped" in errors.read_text()
+    assert "Shutting down" in errors.read_text()
     assert "Stopped" not in (project / "error.1").read_text()
 
 
@@ -111,7 +112,9 @@ def test_the_access_log_goes_to_syslog(gunicorn: Any):
         syslog.bind(("127.0.0.1", 0))
         syslog.settimeout(20)
         port = syslog.getsockname()[1]
-        server = gunicorn("--log-syslog", "--log-syslog-to", f"udp://127.0.0.1:{port}", "--log-syslog-prefix", "shop")
+        server = gunicorn(
+            "--log-syslog", "--log-syslog-to", f"udp://127.0.0.1:{port}", "--log-syslog-prefix", "shop"
+        )
         server.get("/pid")
         while b'"GET /pid HTTP/1.1" 200' not in (line := syslog.recv(4096)):
             pass

@@ -1,4 +1,4 @@
-"""Workers that are replaced: by HUP, after max_requests, by the reloader. Nobody who uses the server may notice."""
+"""Workers that are replaced: by HUP, after max_requests, by the reloader."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def test_a_rolling_restart_fails_no_request(gunicorn: Any, load: Any, eventually
     assert traffic.failures == []
     assert len(set(traffic.answers)) >= 3
     assert server.end() == 0
-    assert "Traceback" not in server.output and "exited with code" not in server.output
+    assert "Traceback" not in server.output
+    assert "exited with code" not in server.output
 
 
 def test_max_requests_under_load_drops_nothing(gunicorn: Any, load: Any):
@@ -169,7 +170,11 @@ def test_reload_serves_what_was_saved(gunicorn: Any, project: Path, eventually: 
 
 @pytest.mark.parametrize(
     ("broken", "complaint"),
-    [("def app(:", b"SyntaxError"), ("import fresh_dependency", b"fresh_dependency"), ("1 / 0", b"ZeroDivisionError")],
+    [
+        ("def app(:", b"SyntaxError"),
+        ("import fresh_dependency", b"fresh_dependency"),
+        ("1 / 0", b"ZeroDivisionError"),
+    ],
 )
 def test_an_application_that_cannot_be_imported_waits_for_its_next_version(
     gunicorn: Any, project: Path, eventually: Eventually, broken: str, complaint: bytes

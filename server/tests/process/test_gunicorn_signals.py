@@ -62,8 +62,9 @@ def test_term_lets_requests_in_flight_finish_and_ends_with_0(gunicorn: Any, proj
     assert answer.result() == b"done"
     assert answer.fields["connection"] == "close"
     assert server.wait() == 0
-    assert server.prints(r"^shutdown \d+") and "Traceback" not in server.output
-    assert "was sent" not in server.output and "exited with code" not in server.output
+    server.prints(r"^shutdown \d+")
+    for complaint in ("Traceback", "was sent", "exited with code"):
+        assert complaint not in server.output
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -203,6 +204,21 @@ def test_a_signal_while_the_application_is_imported_ends_the_worker_before_it_se
     (project / "go").touch()
     assert server.wait() == 0
     assert "startup" not in server.output
+
+
+def test_a_signal_that_is_not_the_end_leaves_the_import_alone(gunicorn: Any, project: Path):
+    (project / "slow.py").write_text(
+        "import pathlib, time\n"
+        "from probe import app\n"
+        "print('importing', flush=True)\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+    )
+    server = gunicorn(app="slow:app")
+    server.prints("^importing")
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGUSR1)
+    (project / "go").touch()
+    assert int(server.get("/pid")) == worker
 
 
 def test_a_binary_upgrade_serves_throughout(gunicorn: Any, project: Path, eventually: Eventually):

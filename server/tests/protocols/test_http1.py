@@ -136,17 +136,16 @@ async def test_a_pipelining_client_that_reads_nothing_makes_no_memory_grow(open_
 
     wire = open_wire(app_of(handle))
     wire.reads = False
+    request = get("/", "X: " + "x" * 4000)
     sent = 0
-    for _ in range(100):
-        if wire.paused_reading:
-            break
-        await wire.send(GET * 50)
-        sent += 50
+    while not wire.paused_reading and sent < 100:
+        await wire.send(request)
+        sent += 1
     # No more than what the transport holds, and one response above it.
     assert called <= 3
     assert wire.waiting < 3 * 41_000
     assert wire.paused_reading
-    assert len(wire.connection.buffer) <= HIGH_WATER + 50 * len(GET)
+    assert len(wire.connection.buffer) <= HIGH_WATER + len(request)
     wire.take()
     await wire.settle()
     assert len(wire.responses()) == called == sent
@@ -433,6 +432,7 @@ async def test_a_closing_response_can_be_read_by_a_client_that_has_sent_on(
         except ConnectionError:
             pytest.fail("the connection was reset while the client was sending")
         (response,) = read(await client.rest())
+        await client.close()
     assert response.body == b"x" * 100_000
 
 
@@ -569,6 +569,7 @@ async def test_the_client_can_read_the_response_to_a_body_that_was_refused_while
         client = await connect(server.url)
         await client.send(post(b"x" * 3_000_000))
         (response,) = read(await client.rest())
+        await client.close()
     assert (response.status, response.text) == (403, "no uploads here")
     assert response.closes
 
@@ -584,6 +585,7 @@ async def test_the_client_can_read_that_its_body_is_too_large_while_it_was_sendi
                 await client.send(b"2dc6c0\r\n" + b"x" * 3_000_000)
             (response,) = read(await client.rest())
             assert response.status == 413
+            await client.close()
     assert mirror.seen == []
 
 
@@ -1129,6 +1131,7 @@ async def test_a_client_that_stays_behind_on_a_real_socket_gets_its_408(
         client = await connect(server.url)
         await client.send(b"GET / HTTP/1.1\r\n")
         (response,) = read(await client.rest())
+        await client.close()
     assert response.status == 408
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -87,8 +87,11 @@ class Carrier(Protocol):
     def application_done(self, exchange: Exchange) -> None:
         """An application that was suspended in between has returned, and its response is settled."""
 
-    def application_failed(self, exchange: Exchange) -> None:
-        """The response will never be completed: answer 500 if nothing was sent, else abort."""
+    def application_failed(self, exchange: Exchange, answer: bool = True) -> None:
+        """The response will never be completed: answer 500 if nothing was sent, else break off.
+
+        Not to `answer` is for a client that has gone, and whose application knew.
+        """
 
 
 # --- the exchange ---------------------------------------------------------------------------------------
@@ -208,9 +211,10 @@ class Exchange:
     def _unfinished(self, complaint: str) -> None:
         if self.state is COMPLETE or self.state is CLOSED:
             return
-        if complaint and not self.disconnected:
+        gone = self.disconnected and bool(complaint)
+        if complaint and not gone:
             logger.error("%s %s: %s", self.scope.get("method"), self.scope.get("path"), complaint)
-        self.carrier.application_failed(self)
+        self.carrier.application_failed(self, answer=not gone)
 
     # --- receive
 
@@ -342,7 +346,7 @@ class Exchange:
                 else:
                     # ASGI: the server ignores the application's transfer-encoding. It manages the connection
                     # as well: of what the application says of it, only `close` counts.
-                    close = close or (special is Special.CONNECTION and b"close" in line.lower())
+                    close = close or bool(value)
                     continue
             lines.append(line)
         if status == 204 and length is not None:  # RFC 9110 §8.6: no Content-Length on 204
@@ -383,6 +387,7 @@ class Exchange:
             problem = "longer" if size > remaining else "shorter"
             raise ApplicationError(
                 f"response body of {size} bytes is {problem} than its content-length {remaining}"
+                f" by {abs(size - remaining)} bytes"
             )
 
     def _more_body(self, message: Message) -> Wait:
@@ -429,10 +434,11 @@ class Exchange:
 
     def _early_hint(self, message: Message) -> Wait:
         links = message.get("links", ())
-        try:
-            values = list(links)
-        except TypeError:
-            values = [links]
+        if isinstance(links, (bytes, str)) or not isinstance(links, Iterable):
+            raise ApplicationError(
+                f"links of http.response.early_hint must be an iterable of bytes, not {links!r}"
+            )
+        values = list(links)
         for value in values:
             check_field(b"link", value)
         self.carrier.send_early_hints(self, values)
@@ -440,7 +446,7 @@ class Exchange:
 
     def _path(self, message: Message) -> Wait:
         path = message.get("path")
-        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+        if not isinstance(path, str) or not path.startswith("/"):
             raise ApplicationError(f"path of http.response.pathsend must be an absolute path, not {path!r}")
         return self.carrier.send_path(self, path)
 

@@ -40,7 +40,7 @@ SPECIAL = {
 # PERF: a plain tuple, which is unpacked faster than a named one.
 Field = tuple[bytes, Special | None, int]
 """A checked field: its line as HTTP/1 writes it, with the CRLF; what the server has to do with it, None for
-nothing; and the value of a Content-Length, 0 for other fields."""
+nothing; and a number: the value of a Content-Length, 1 for a Connection that says `close`, else 0."""
 
 # PERF: a look-up instead of two checks and a rendering for each field of each response. Bounded in number and
 # size; fields that carry secrets are never kept.
@@ -70,12 +70,14 @@ def check_field(name: object, value: object) -> Field:
         )
     lower = name.lower()
     special = SPECIAL.get(lower)
-    length = 0
+    number = 0
     if special is Special.CONTENT_LENGTH:
         if not value.isdigit() or len(value) > 18:
             raise ApplicationError(f"invalid content-length {value!r} (RFC 9110 §8.6: digits)")
-        length = int(value)
-    field = (b"%b: %b\r\n" % (name, value), special, length)
+        number = int(value)
+    elif special is Special.CONNECTION:
+        number = int(b"close" in [option.strip(b" \t") for option in value.lower().split(b",")])
+    field = (b"%b: %b\r\n" % (name, value), special, number)
     if len(value) <= _VALUE_BOUND and lower not in _SECRETS:
         if len(FIELDS) >= _FIELDS_BOUND:
             FIELDS.clear()

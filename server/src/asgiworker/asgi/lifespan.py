@@ -65,6 +65,9 @@ class Lifespan:
         self.state: dict[str, Any] = {}
         self.stage = State.STARTING
         self.message = ""
+        self._misuse: ApplicationError | None = (
+            None  # raised in an application that speaks of lifespan, wrongly
+        )
         self._task: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answered = asyncio.Event()
@@ -139,11 +142,8 @@ class Lifespan:
             self._answered.set()
 
     def _raised(self, error: BaseException) -> None:
-        if (
-            self.stage is State.STARTING
-            and self.mode == "auto"
-            and not isinstance(error, (SystemExit, ApplicationError))
-        ):
+        deaf = not isinstance(error, SystemExit) and error is not self._misuse
+        if self.stage is State.STARTING and self.mode == "auto" and deaf:
             # ASGI: an exception on the lifespan scope means that the application doesn't support it.
             self.stage = State.UNSUPPORTED
             logger.debug("The application doesn't support lifespan: %r", error)
@@ -168,12 +168,13 @@ class Lifespan:
             self.stage = State.STOPPED
 
     async def _send(self, message: Message) -> None:
-        if not isinstance(message, dict):
-            raise ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
-        kind = message.get("type")
+        kind = message.get("type") if isinstance(message, dict) else message
         following = TRANSITIONS.get((self.stage, str(kind)))
         if following is None:
-            raise ApplicationError(f"unexpected ASGI message {kind!r}: the lifespan is {self.stage.value}")
+            misuse = ApplicationError(f"unexpected ASGI message {kind!r}: the lifespan is {self.stage.value}")
+            if not str(kind).startswith("http."):  # one that takes every scope for a request is just deaf
+                self._misuse = misuse
+            raise misuse
         self.stage = following
         self.message = str(message.get("message", ""))
         self._answered.set()

@@ -61,7 +61,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # Gunicorn is untyped
                 settings.app,
                 app_dir=settings.app_dir,
                 factory=settings.factory,
-                interface=settings.interface,
+                interface="asgi3",  # as it is: the server adapts it
             )
         except Mistake as mistake:
             if settings.preload:

@@ -75,23 +75,21 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         """Called before each fork; `age` counts the workers from 1.
 
         Raises:
-            HaltServer: our settings can't be read. The arbiter ends with that as its reason.
+            HaltServer: our settings can't be followed. The arbiter ends, with that as its reason.
         """
-        if hasattr(app, "asgiworker_settings"):  # of the command, which has read them
-            self.settings = app.asgiworker_settings
-        else:
-            try:
-                self.settings = gunicorn_config.resolve(cfg, os.environ, Path())
-                ignored = gunicorn_config.misplaced(os.environ, Path()) if age == 1 else []
-            except Mistake as mistake:
-                raise HaltServer(_sentence(mistake), 1) from None
-            if ignored:
+        given = getattr(app, "asgiworker_settings", None)  # of the command, which has read them
+        try:
+            self.settings = given or gunicorn_config.resolve(cfg, os.environ, Path())
+            # What can be imported once, before the fork, and by the user that Gunicorn was started as.
+            self.new_loop = loop_factory(self.settings.loop)
+        except Mistake as mistake:
+            raise HaltServer(_sentence(mistake), 1) from None
+        self.loop_name = self.new_loop.__module__.partition(".")[0]
+        if age == 1:
+            self.versions = versions(self.loop_name)
+            if given is None and (ignored := gunicorn_config.misplaced(os.environ, Path())):
                 log.warning("Not read under Gunicorn, which has its own: %s", ", ".join(ignored))
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
-        # What can be imported once, before the fork, and by the user that Gunicorn was started as.
-        self.new_loop = loop_factory(self.settings.loop)
-        self.loop_name = self.new_loop.__module__.partition(".")[0]
-        self.versions = versions(self.loop_name) if age == 1 else {}
         jitter = random.randint(0, self.settings.max_requests_jitter)
         self.max_requests = self.settings.max_requests + jitter if self.settings.max_requests else sys.maxsize
         if cfg.preload_app:
@@ -256,11 +254,10 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         Not left to the loop, which may be blocked: the exception gets it out of there. Where it does, the
         worker ends as on QUIT, even if an application swallows the exception; else the arbiter sends KILL.
         """
-        if not self.aborted:
-            self.aborted = True
-            self.alive = False
-            self.loop.call_soon_threadsafe(self._abandon)
-            self.cfg.worker_abort(self)
+        self.aborted = True
+        self.alive = False
+        self.loop.call_soon_threadsafe(self._abandon)
+        self.cfg.worker_abort(self)
         sys.exit(1)
 
     # --- the end

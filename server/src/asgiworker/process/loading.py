@@ -317,9 +317,9 @@ def adapt(app: Callable[..., Any], interface: Interface = "auto") -> ASGIApplica
 
         return cast(ASGIApplication, double_to_single_callable(app))  # type: ignore[no-untyped-call]
     if interface == "wsgi":
-        from a2wsgi import WSGIMiddleware
+        from asgiworker.process.wsgi import WSGIAdapter
 
-        return cast(ASGIApplication, WSGIMiddleware(app))
+        return WSGIAdapter(app)
     return cast(ASGIApplication, app)
 
 

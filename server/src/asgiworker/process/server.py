@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from asgiworker.asgi.errors import LifespanFailed
-from asgiworker.asgi.exchange import STREAMING
+from asgiworker.asgi.exchange import STREAMING, Exchange
 from asgiworker.asgi.lifespan import Lifespan
 from asgiworker.asgi.types import ASGIApplication
 from asgiworker.process import access, certificates, loading, logs, sockets, sources
+from asgiworker.process.mistakes import Mistake
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols.http1 import HTTP1Connection
@@ -104,6 +105,7 @@ class Server:
         self._interval = max(0.02, min(1.0, settings.timeout / 4 or 1.0))
         self._timer: asyncio.TimerHandle | None = None
         self._stop_by = math.inf
+        self._told: dict[Exchange, float] = {}  # when a stream was told that the server stops
 
     @property
     def url(self) -> str:
@@ -237,9 +239,7 @@ class Server:
             service.tick()
             # A stream needs time to end, too: where there is little, it hears of it half way.
             if loop.time() >= min(began + settings.drain_delay, (began + self._stop_by) / 2):
-                for exchange in list(service.running):
-                    if exchange.state is STREAMING and exchange.body_complete and not exchange.disconnected:
-                        exchange.disconnect()
+                self._tell_streams()
             await asyncio.sleep(DRAIN_TICK)
         if service.running:
             logger.warning("Cancelling %d requests that are still running", len(service.running))
@@ -252,6 +252,22 @@ class Server:
             connection.abort()
         await self.lifespan.shutdown()
         self._rest()
+
+    def _tell_streams(self) -> None:
+        """Streams without an announced end are told that it has come: first in `receive()`, next in `send()`.
+
+        A body with a Content-Length ends by itself, and is left to.
+        """
+        for exchange in list(self.service.running):
+            if exchange.state is STREAMING and exchange.body_complete and exchange.remaining is None:
+                if not exchange.disconnected:
+                    exchange.disconnect()
+                    self._told[exchange] = asyncio.get_running_loop().time()
+                elif (
+                    self._told.get(exchange, math.inf) + self.settings.drain_delay
+                    < asyncio.get_running_loop().time()
+                ):
+                    exchange.carrier.application_failed(exchange)
 
     def _rest(self) -> None:
         self.watchdog.stop()
@@ -347,7 +363,10 @@ def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int
     try:
         if app is None:
             app = loading.load(
-                settings.app, app_dir=settings.app_dir, factory=settings.factory, interface=settings.interface
+                settings.app,
+                app_dir=settings.app_dir,
+                factory=settings.factory,
+                interface="asgi3",  # as it is: the server adapts it
             )
         access_log = access.open_access_log(settings)
         with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
@@ -402,13 +421,19 @@ def _with_jitter(max_requests: int, jitter: int) -> int:
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes the event loop: `auto` is uvloop where it is installed."""
+    """What makes the event loop: `auto` is uvloop where it is installed.
+
+    Raises:
+        Mistake: uvloop is asked for, and not installed.
+    """
     if name != "asyncio":
         try:
             import uvloop
         except ImportError:
             if name == "uvloop":
-                raise
+                raise Mistake(
+                    "The event loop uvloop is not installed.", "Install it, or choose auto."
+                ) from None
         else:
             return uvloop.new_event_loop
     return asyncio.new_event_loop

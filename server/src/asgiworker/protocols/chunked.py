@@ -35,19 +35,23 @@ class Part(Enum):
 class ChunkedDecoder:
     """Decodes one chunked body.
 
+    Args:
+        limits: the limits of a head, into which trailers count.
+        fields, size: the fields of the head itself, and its bytes.
+
     `decode` takes bytes as they come; `rest` holds what has come after the end of the body.
     """
 
-    __slots__ = ("_buffer", "_extensions", "_fields", "_left", "_limits", "_part", "_trailer_size", "rest")
+    __slots__ = ("_buffer", "_extensions", "_fields", "_left", "_limits", "_part", "_size", "rest")
 
-    def __init__(self, limits: HeadLimits) -> None:
+    def __init__(self, limits: HeadLimits, fields: int = 0, size: int = 0) -> None:
         self._limits = limits
         self._buffer = b""  # an incomplete line
         self._part = Part.SIZE
         self._left = 0  # bytes of the current chunk still to come
         self._extensions = 0
-        self._fields = 0
-        self._trailer_size = 0
+        self._fields = fields
+        self._size = size
         self.rest = b""
 
     @property
@@ -120,14 +124,14 @@ class ChunkedDecoder:
         if TRAILER_LINE.fullmatch(line) is None:
             raise Refusal(400, "invalid trailer field")
         self._fields += 1
-        self._trailer_size += len(line) + 2
+        self._size += len(line) + 2
         limits = self._limits
         if 0 < limits.limit_request_fields < self._fields:
-            raise Refusal(431, f"more than {limits.limit_request_fields} trailer fields")
+            raise Refusal(431, f"more than {limits.limit_request_fields} header and trailer fields")
         if 0 < limits.limit_request_field_size < len(line) + 2:
             raise Refusal(431, f"trailer field longer than {limits.limit_request_field_size} bytes")
-        if 0 < limits.limit_request_head < self._trailer_size:
-            raise Refusal(431, f"more than {limits.limit_request_head} bytes of trailers")
+        if 0 < limits.limit_request_head < self._size:
+            raise Refusal(431, f"more than {limits.limit_request_head} bytes of head and trailers")
 
     def _check_incomplete(self, line: bytes) -> None:
         """A line that has not ended yet: refuse what can't become one, and what is too long already."""

@@ -132,6 +132,10 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(b"".join(parts))
 
+    def end_turn(self) -> None:
+        """A turn of the loop is over in which `service.flush_later` was asked to say so."""
+        raise NotImplementedError
+
     # --- deadlines
 
     def sweep(self, now: float) -> None:

@@ -307,12 +307,14 @@ def read_routing(version: str, headers: Headers, names: dict[bytes, bytes]) -> R
             raise Refusal(400, "invalid Content-Length")
         routing.length = int(length)
     if b"connection" in names:
-        options = _tokens(headers, b"connection")
+        options = _members(headers, b"connection")
         routing.keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
     if b"te" in names:
-        routing.takes_trailers = b"trailers" in _tokens(headers, b"te")
+        routing.takes_trailers = b"trailers" in {
+            member.partition(b";")[0].rstrip(b" \t") for member in _members(headers, b"te")
+        }
     if b"expect" in names and version == "1.1":  # RFC 9110 §10.1.1: ignored on 1.0
-        if _tokens(headers, b"expect") != {b"100-continue"}:
+        if _members(headers, b"expect") != {b"100-continue"}:
             raise Refusal(417, "the only expectation is 100-continue")
         routing.expects_continue = routing.chunked or routing.length > 0
     return routing
@@ -329,11 +331,7 @@ def _check_repeated(headers: Headers) -> None:
             seen.add(name)
 
 
-def _tokens(headers: Headers, name: bytes) -> set[bytes]:
-    """The members of a comma-separated list field, over all its lines, in lower case, without parameters."""
-    return {
-        member.partition(b";")[0].strip(b" \t")
-        for field, value in headers
-        if field == name
-        for member in value.lower().split(b",")
-    }
+def _members(headers: Headers, name: bytes) -> set[bytes]:
+    """The members of a comma-separated list field, over all its lines, in lower case."""
+    lists = [value.lower().split(b",") for field, value in headers if field == name]
+    return {member.strip(b" \t") for members in lists for member in members}

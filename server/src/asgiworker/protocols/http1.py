@@ -78,6 +78,7 @@ class HTTP1Connection(Connection):
         "exchange",
         "flush_due",
         "head",
+        "head_size",
         "held",
         "held_size",
         "keep_alive",
@@ -103,6 +104,7 @@ class HTTP1Connection(Connection):
         self.lingered = 0  # bytes read away since
         # The request at hand; the exchange is None between requests.
         self.head: Head | None = None
+        self.head_size = 0
         self.routing: Routing = PLAIN
         self.request_client: Address | None = None  # who sent it, by the word of a trusted proxy
         self.exchange: Exchange | None = None
@@ -186,6 +188,8 @@ class HTTP1Connection(Connection):
     def wait_for_head(self) -> None:
         """A head has begun: refuse at once what can't become one, and give the rest its time."""
         buffer, policy = self.buffer, self.service.policy
+        if buffer == b"\r":
+            return  # an empty line, as yet
         line_end = buffer.find(
             b"\r\n", 0, policy.limit_request_line + 2 if policy.limit_request_line else None
         )
@@ -209,6 +213,7 @@ class HTTP1Connection(Connection):
         service = self.service
         self.ready = self.awaiting_head = False
         self.scanned = 0
+        self.head_size = len(data)
         try:
             self.head = head = service.parser.parse(data)
             method, target, version, headers, names, routing = head
@@ -270,7 +275,9 @@ class HTTP1Connection(Connection):
     def expect_body(self, routing: Routing) -> None:
         """A body follows the head; what has come of it is there before the application asks."""
         self.body_left = routing.length
-        self.decoder = ChunkedDecoder(self.service.policy) if routing.chunked else None
+        self.decoder = None
+        if routing.chunked and self.head is not None:
+            self.decoder = ChunkedDecoder(self.service.policy, len(self.head[3]), self.head_size)
         self.body_received = self.body_seen = 0
         self.continue_due = routing.expects_continue
         self.deadline = self.service.deadline(self.service.policy.timeout_body)
@@ -391,14 +398,22 @@ class HTTP1Connection(Connection):
 
     def flush_head_later(self, exchange: Exchange) -> None:
         """An application that thinks before its first part, as event streams do: send its head meanwhile."""
-        self.service.loop.call_soon(self.flush_head, exchange)
+        self.flush_later()
 
-    def flush_head(self, exchange: Exchange) -> None:
-        """Send the head that is held back, unless a body has taken it along."""
-        if exchange.state is STARTED and exchange is self.exchange:
+    def flush_later(self) -> None:
+        """Send at the end of this turn of the loop what is held back by then."""
+        if not self.flush_due:
+            self.flush_due = True
+            self.service.flush_later(self)
+
+    def end_turn(self) -> None:
+        """The turn of the loop is over."""
+        self.flush_due = False
+        exchange = self.exchange
+        if exchange is not None and exchange.state is STARTED:
             self.send_head(exchange)
             exchange.state = STREAMING
-            self.flush()
+        self.flush()
 
     def send_data(self, exchange: Exchange, data: bytes, last: bool) -> Wait:
         """A part of the body. What an application sends in one turn of the loop leaves in one write."""
@@ -417,15 +432,9 @@ class HTTP1Connection(Connection):
             self.finish(exchange)
         elif self.held_size > HIGH_WATER:
             self.flush()
-        elif not self.flush_due:
-            self.flush_due = True
-            self.service.loop.call_soon(self.flush_in_turn)
+        else:
+            self.flush_later()
         return None if self.drain_waiter is None else self.drained()
-
-    def flush_in_turn(self) -> None:
-        """The turn of the loop in which parts were sent is over."""
-        self.flush_due = False
-        self.flush()
 
     def flush(self) -> None:
         """Write what is held back."""
@@ -460,10 +469,13 @@ class HTTP1Connection(Connection):
         try:
             # Not blocking: to open a FIFO would wait for its writer.
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ApplicationError(f"http.response.pathsend: {error}") from error
         try:
-            size = os.fstat(file).st_size
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise ApplicationError(f"http.response.pathsend: {path!r} is not a regular file")
+            size = status.st_size
             small = size <= SMALL_FILE and exchange.sends_body() and not exchange.trailers_expected
             if small and exchange.remaining in (None, size):
                 body = os.pread(file, size, 0)
@@ -484,7 +496,7 @@ class HTTP1Connection(Connection):
             status = os.fstat(file)
             start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
         except OSError as error:
-            raise ApplicationError(f"the file can't be sent: {error}") from error
+            raise ApplicationError(f"the file with descriptor {file} can't be sent: {error}") from error
         if not stat.S_ISREG(status.st_mode):
             raise ApplicationError("only a regular file can be sent")
         if count is None:
@@ -536,9 +548,10 @@ class HTTP1Connection(Connection):
         """An application that was suspended in between has returned."""
         self.service.running.discard(exchange)
 
-    def application_failed(self, exchange: Exchange) -> None:
-        """The response will never be completed: 500 if nothing of it was sent, else a broken connection."""
-        if exchange.state is WAITING or exchange.state is STARTED:
+    def application_failed(self, exchange: Exchange, answer: bool = True) -> None:
+        """The response will never be completed: 500 if nothing of it was sent, else it is broken off."""
+        unanswered = exchange.state is WAITING or exchange.state is STARTED
+        if unanswered and answer:
             exchange.status = 500
             exchange.headers = [(b"content-type", b"text/plain; charset=utf-8")]
             exchange.lines = [b"content-type: text/plain; charset=utf-8\r\n"]
@@ -549,10 +562,17 @@ class HTTP1Connection(Connection):
             exchange.sent = len(body)
             self.send_response(exchange, body)
         else:
+            if unanswered:
+                exchange.status = 0  # for the access log: whatever it was to be, nobody got it
             self.record(exchange)
+            self.flush()
             exchange.closed()
             self.exchange = None
-            self.abort()
+            # The end of the connection says enough, but where it would have ended the body anyway.
+            if unanswered or self.chunking or exchange.remaining is not None:
+                self.close()
+            else:
+                self.abort()
 
     # --- the connection goes on, or ends
 
@@ -573,8 +593,11 @@ class HTTP1Connection(Connection):
             else:
                 self.linger()
         elif not self.keep_alive:
-            self.exchange = None
-            self.close()
+            if self.buffer or self.reading_paused:
+                self.linger()  # the client has sent on
+            else:
+                self.exchange = None
+                self.close()
         elif self.buffer or self.reading_paused or self.peer_finished or self.drain_waiter is not None:
             self.next_exchange()
         else:
@@ -620,9 +643,10 @@ class HTTP1Connection(Connection):
         fields = b"" if is_head else b"content-length: %d\r\n" % len(body)
         if refusal.status == 503:
             fields += b"retry-after: 1\r\n"
+        fields += service.fields_without((b"content-type", b"content-length", b"connection", b"retry-after"))
         self.transport.write(
-            b"%bcontent-type: text/plain; charset=utf-8\r\n%b%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINES[refusal.status], fields, service.common_fields, body)
+            b"%bcontent-type: text/plain; charset=utf-8\r\n%bconnection: close\r\n\r\n%b"
+            % (STATUS_LINES[refusal.status], fields, body)
         )
         if exchange is not None:
             exchange.status, exchange.headers, exchange.sent = refusal.status, [], len(body)

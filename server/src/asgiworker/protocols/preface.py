@@ -66,9 +66,8 @@ class ProxyPreface(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A proxy has connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.pause_reading()
+        self.transport = transport  # type: ignore[assignment]  # uvloop's is no subclass of asyncio's
+        self.transport.pause_reading()
         self._task = self.service.loop.create_task(self._hand_over())
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -125,6 +125,7 @@ class Service:
         self.connections: set[Connection] = set()
         self.running: set[Exchange] = set()  # exchanges whose application is suspended
         self._templates: dict[tuple[str, Address | None], dict[str, Any]] = {}
+        self._unflushed: list[Connection] = []
         self.draining = False
         self.failures = 0  # exceptions in our own code, each of which closed one connection
         # The clock of the deadlines: `loop.time()` as of the last tick.
@@ -173,11 +174,14 @@ class Service:
 
     def fields_without(self, names: Iterable[bytes]) -> bytes:
         """The lines of Date, Server and the default fields, without those that the application set."""
-        fields = list(self.default_fields)
+        own: dict[bytes, bytes] = {}
         if self.policy.date_header:
-            fields.append((b"date", self.date))
+            own[b"date"] = self.date
         if self.policy.server_header:
-            fields.append((b"server", b"asgiworker"))
+            own[b"server"] = b"asgiworker"
+        for name, _ in self.default_fields:
+            own.pop(name, None)  # a default takes the place of our own
+        fields = [*self.default_fields, *own.items()]
         return b"".join([b"%b: %b\r\n" % field for field in fields if field[0] not in names])
 
     def deadline(self, seconds: float) -> float:
@@ -203,11 +207,20 @@ class Service:
         ]  # fmt: skip
         return max(0.02, min([1.0, *(deadline / 4 for deadline in deadlines if deadline)]))
 
-    def count_request(self) -> None:
-        """A response is complete: the worker may have reached its number of requests."""
-        self.requests_left -= 1
-        if self.requests_left == 0:
-            self.exhausted()
+    def flush_later(self, connection: Connection) -> None:
+        """Call `connection.end_turn()` when this turn of the loop is over."""
+        if not self._unflushed:
+            # PERF: one call from the loop for all connections.
+            self.loop.call_soon(self._end_turn, context=self.context)
+        self._unflushed.append(connection)
+
+    def _end_turn(self) -> None:
+        unflushed, self._unflushed = self._unflushed, []
+        for connection in unflushed:
+            try:
+                connection.end_turn()
+            except Exception as error:
+                connection.failed(error)
 
     def drain(self) -> None:
         """From now on each response is the last of its connection, and an idle connection is soon closed."""
