@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import django
+import django  # type: ignore[import-untyped]  # Django has no types
 import httpx
 import pytest
 

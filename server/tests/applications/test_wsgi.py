@@ -69,7 +69,7 @@ async def test_the_validator_of_the_standard_library_finds_nothing_wrong(running
 
 async def test_path_and_root_path_are_bytes_read_as_latin_1(running: Running) -> None:
     def answer(environ: Environ) -> bytes:
-        return (environ["SCRIPT_NAME"] + "|" + environ["PATH_INFO"]).encode("latin-1")
+        return f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode("latin-1")
 
     async with running(answering(answer), root_path="/läden") as client:
         assert (await client.get("/läden/tür")).content == "/läden|/tür".encode()

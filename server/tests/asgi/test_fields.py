@@ -20,7 +20,8 @@ def _afresh() -> Iterator[None]:
 
 
 def test_a_field_is_rendered_as_it_is_written() -> None:
-    assert check_field(b"Content-Type", b"text/plain").line == b"Content-Type: text/plain\r\n"
+    line, _, _ = check_field(b"Content-Type", b"text/plain")
+    assert line == b"Content-Type: text/plain\r\n"
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,22 @@ def test_a_field_is_rendered_as_it_is_written() -> None:
 def test_the_fields_that_the_server_has_a_hand_in_are_known_in_any_case(
     name: bytes, special: Special | None
 ) -> None:
-    assert check_field(name, b"1").special is special
+    _, found, _ = check_field(name, b"1")
+    assert found is special
 
 
 def test_a_content_length_is_read() -> None:
-    assert check_field(b"content-length", b"0042").length == 42
+    _, _, length = check_field(b"content-length", b"0042")
+    assert length == 42
+
+
+@pytest.mark.parametrize(
+    ("value", "closes"),
+    [(b"close", True), (b"Close", True), (b"x-a, close", True), (b"keep-alive", False), (b"x-closed", False)],
+)
+def test_a_connection_says_whether_it_closes(value: bytes, closes: bool) -> None:
+    _, _, says_close = check_field(b"connection", value)
+    assert bool(says_close) is closes
 
 
 def test_a_checked_field_is_remembered() -> None:
@@ -76,4 +88,4 @@ def test_the_memory_is_bounded() -> None:
     for number in range(10_000):
         check_field(b"etag", b"%d" % number)
     assert len(FIELDS) <= fields._FIELDS_BOUND
-    assert FIELDS[b"etag", b"9999"].line == b"etag: 9999\r\n"
+    assert FIELDS[b"etag", b"9999"][0] == b"etag: 9999\r\n"

@@ -229,7 +229,7 @@ def command(project: Path) -> Iterator[Callable[..., Command]]:
 
 @pytest.fixture
 def gunicorn(project: Path) -> Iterator[Callable[..., Gunicorn]]:
-    """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="auto")`.
+    """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="x")`.
 
     It serves `probe:app` unless another application is named. `config` is the text of its configuration file,
     `keep` are file descriptors to inherit.

@@ -52,6 +52,24 @@ def test_a_worker_whose_loop_hangs_is_replaced_and_its_stack_is_logged_before(
     assert server.end() == 0
 
 
+def test_the_stack_is_logged_where_nothing_but_a_signal_gets_through(gunicorn: Any, project: Path):
+    (project / "backtracking.py").write_text(
+        "import re\n"
+        "from probe import app as probe\n"
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] == 'http':\n"
+        "        re.match('(a+)+$', 'a' * 40 + 'b')\n"
+        "    await probe(scope, receive, send)\n"
+    )
+    server = gunicorn("--timeout", "1", app="backtracking:app")
+    assert server.url
+    asking = ask(server, "/")
+    server.prints(r"The event loop has been blocked for .*(\n    .*)+re\.match")
+    server.prints(r"^shutdown \d+")
+    server.prints("exited with code 1")
+    asking.join()
+
+
 def test_a_worker_that_swallows_the_abort_ends_all_the_same(gunicorn: Any, project: Path):
     (project / "stubborn.py").write_text(
         "import time\n"

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
 Eventually = Callable[[Callable[[], bool]], None]
 
@@ -21,8 +23,9 @@ Eventually = Callable[[Callable[[], bool]], None]
 class Load:
     """Clients that ask again and again, on connections that they keep as long as the server does."""
 
-    def __init__(self, url: str, clients: int = 8) -> None:
-        self.address = urlsplit(url).hostname, urlsplit(url).port
+    def __init__(self, url: str, context: ssl.SSLContext | None, clients: int = 8) -> None:
+        self.address = urlsplit(url).hostname or "", urlsplit(url).port
+        self.context = context
         self.answers: list[bytes] = []
         self.failures: list[str] = []
         self.closes = 0
@@ -32,7 +35,12 @@ class Load:
             client.start()
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection(*self.address, timeout=20)
+        host, port = self.address
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=20, context=self.context)
+            if self.context
+            else http.client.HTTPConnection(host, port, timeout=20)
+        )
         while not self._enough.is_set():
             try:
                 connection.request("GET", "/pid")
@@ -41,6 +49,8 @@ class Load:
                 self.closes += response.will_close
                 if response.status != 200:
                     self.failures.append(f"status {response.status}")
+                if self.context:  # what is at stake with TLS is the handshake
+                    connection.close()
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
                 connection.close()
@@ -58,8 +68,8 @@ def load() -> Iterator[Callable[..., Load]]:
     """Put load on a URL."""
     started: list[Load] = []
 
-    def start(url: str) -> Load:
-        started.append(Load(url))
+    def start(url: str, context: ssl.SSLContext | None = None) -> Load:
+        started.append(Load(url, context))
         return started[-1]
 
     yield start
@@ -84,6 +94,26 @@ def test_a_rolling_restart_fails_no_request(gunicorn: Any, load: Any, eventually
     assert server.end() == 0
     assert "Traceback" not in server.output
     assert "exited with code" not in server.output
+
+
+def test_a_rolling_restart_breaks_no_handshake(
+    gunicorn: Any, load: Any, eventually: Eventually, tmp_path: Path
+):
+    authority = trustme.CA()
+    pem = tmp_path / "server.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    server = gunicorn("--workers", "2", "--certfile", str(pem), "--bind", "localhost:0")
+    traffic = load(server.url.replace("127.0.0.1", "localhost"), context)
+    eventually(lambda: len(server.serving()) == 2)
+    before = server.workers()
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(server.serving()) == 2 and server.workers().isdisjoint(before))
+    traffic.end()
+    assert traffic.failures == []
+    assert traffic.answers
+    assert server.end() == 0
 
 
 def test_max_requests_under_load_drops_nothing(gunicorn: Any, load: Any):

@@ -46,7 +46,7 @@ nothing; and a number: the value of a Content-Length, 1 for a Connection that sa
 # size; fields that carry secrets are never kept.
 FIELDS: dict[tuple[bytes, bytes], Field] = {}
 _FIELDS_BOUND = 2048
-_VALUE_BOUND = 128
+_SIZE_BOUND = 160  # bytes of name and value
 _SECRETS = frozenset((b"set-cookie", b"authorization", b"proxy-authorization", b"www-authenticate"))
 
 
@@ -78,7 +78,7 @@ def check_field(name: object, value: object) -> Field:
     elif special is Special.CONNECTION:
         number = int(b"close" in [option.strip(b" \t") for option in value.lower().split(b",")])
     field = (b"%b: %b\r\n" % (name, value), special, number)
-    if len(value) <= _VALUE_BOUND and lower not in _SECRETS:
+    if len(name) + len(value) <= _SIZE_BOUND and lower not in _SECRETS:
         if len(FIELDS) >= _FIELDS_BOUND:
             FIELDS.clear()
         FIELDS[bytes(name), bytes(value)] = field

@@ -168,10 +168,11 @@ class Lifespan:
             self.stage = State.STOPPED
 
     async def _send(self, message: Message) -> None:
-        kind = message.get("type") if isinstance(message, dict) else message
-        following = TRANSITIONS.get((self.stage, str(kind)))
+        kind = message.get("type") if isinstance(message, dict) else None
+        following = TRANSITIONS.get((self.stage, kind)) if isinstance(kind, str) else None
         if following is None:
-            misuse = ApplicationError(f"unexpected ASGI message {kind!r}: the lifespan is {self.stage.value}")
+            sent = f"ASGI message {kind!r}" if kind is not None else f"object {message!r} for an ASGI message"
+            misuse = ApplicationError(f"unexpected {sent}: the lifespan is {self.stage.value}")
             if not str(kind).startswith("http."):  # one that takes every scope for a request is just deaf
                 self._misuse = misuse
             raise misuse

@@ -203,6 +203,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
 
     def _take_signals(self) -> None:
         """Let the loop handle the signals. Before, `Worker` did, who ends a worker that isn't running yet."""
+        signal.signal(signal.SIGABRT, self._hear_abort)
         signal.signal(signal.SIGINT, self._hear_quit)
         signal.signal(signal.SIGQUIT, self._hear_quit)
         take = self.loop.add_signal_handler
@@ -216,7 +217,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         self.stopping.set()
 
     def _hear_quit(self, sig: int, frame: FrameType | None) -> None:
-        """Not left to the loop either, which may be blocked: then it is interrupted."""
+        """Not left to the loop, which may be blocked: then it is interrupted."""
         self.loop.call_soon_threadsafe(self._quit)
         signal.signal(signal.SIGALRM, self._interrupt)
         signal.setitimer(signal.ITIMER_REAL, QUIT_PATIENCE)
@@ -248,15 +249,16 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         self._stop()
         self.server.hurry()
 
-    def handle_abort(self, sig: int, frame: FrameType | None) -> NoReturn:
+    def _hear_abort(self, sig: int, frame: FrameType | None) -> NoReturn:
         """The arbiter has missed the heartbeat.
 
-        Not left to the loop, which may be blocked: the exception gets it out of there. Where it does, the
-        worker ends as on QUIT, even if an application swallows the exception; else the arbiter sends KILL.
+        The exception gets the loop out of what blocks it. Where it does, the worker ends as on QUIT, even if an
+        application swallows the exception; else the arbiter sends KILL.
         """
         self.aborted = True
         self.alive = False
         self.loop.call_soon_threadsafe(self._abandon)
+        self.server.watchdog.report(frame)  # if it couldn't itself
         self.cfg.worker_abort(self)
         sys.exit(1)
 

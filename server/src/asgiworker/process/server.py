@@ -36,12 +36,13 @@ from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols.http1 import HTTP1Connection
 from asgiworker.protocols.preface import FOR_EVER, ProxyPreface
-from asgiworker.protocols.service import Record, Service
+from asgiworker.protocols.service import IDLE_PATIENCE, Record, Service
 from asgiworker.protocols.tls import first_certificate
 
 logger = logging.getLogger("asgiworker.server")
 
 CANCEL_PATIENCE = 1.0  # seconds that cancelled applications get to clean up
+ACCEPT_TURNS = 5  # turns of the loop until what was accepted has become a connection
 DRAIN_TICK = 0.05  # seconds between two looks in a stop
 ACCESS_TICK = 0.2  # seconds for which access log entries are collected at most
 
@@ -105,6 +106,7 @@ class Server:
         self._interval = max(0.02, min(1.0, settings.timeout / 4 or 1.0))
         self._timer: asyncio.TimerHandle | None = None
         self._stop_by = math.inf
+        self._shaken_by = -math.inf  # when the latest handshake will be done, if its client isn't slow
         self._told: dict[Exchange, float] = {}  # when a stream was told that the server stops
 
     @property
@@ -191,8 +193,9 @@ class Server:
         options: dict[str, Any] = {"sock": sock, "backlog": settings.backlog}
         factory: Callable[[], asyncio.Protocol] = lambda: HTTP1Connection(service)  # noqa: E731
         if settings.proxy_protocol != "off":
-            factory = lambda: ProxyPreface(service, settings.proxy_protocol, self.tls)  # noqa: E731
+            factory = self._noted(lambda: ProxyPreface(service, settings.proxy_protocol, self.tls))
         elif self.tls is not None:
+            factory = self._noted(factory)
             options["ssl"] = self.tls
             options["ssl_handshake_timeout"] = settings.timeout_handshake or FOR_EVER
         if sock.family == socket.AF_UNIX:
@@ -200,6 +203,15 @@ class Server:
                 options["cleanup_socket"] = False  # the file belongs to whoever bound the socket
             return await loop.create_unix_server(factory, **options)
         return await loop.create_server(factory, **options)
+
+    def _noted(self, factory: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """A factory that notes the time: what it makes isn't a connection before its handshake is done."""
+
+        def made() -> asyncio.Protocol:
+            self._shaken_by = asyncio.get_running_loop().time() + IDLE_PATIENCE
+            return factory()
+
+        return made
 
     def _tick(self) -> None:
         if self._timer is not None:
@@ -228,6 +240,8 @@ class Server:
         settings, service = self.settings, self.service
         for accepting in self._accepting:
             accepting.close()
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         began = loop.time()
         self._stop_by = min(self._stop_by, began + settings.graceful_timeout)
         self._interval = min(self._interval, DRAIN_TICK)
@@ -235,7 +249,9 @@ class Server:
         service.drain()
         for connection in list(service.connections):
             connection.retire()
-        while (service.connections or service.running) and loop.time() < self._stop_by:
+        while (
+            service.connections or service.running or loop.time() < self._shaken_by
+        ) and loop.time() < self._stop_by:
             service.tick()
             # A stream needs time to end, too: where there is little, it hears of it half way.
             if loop.time() >= min(began + settings.drain_delay, (began + self._stop_by) / 2):
@@ -245,9 +261,8 @@ class Server:
             logger.warning("Cancelling %d requests that are still running", len(service.running))
             for exchange in list(service.running):
                 exchange.cancel()
-            give_up = loop.time() + CANCEL_PATIENCE
-            while service.running and loop.time() < give_up:
-                await asyncio.sleep(DRAIN_TICK)
+            tasks = [exchange.task for exchange in service.running if exchange.task is not None]
+            await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)
         for connection in list(service.connections):
             connection.abort()
         await self.lifespan.shutdown()

@@ -19,8 +19,8 @@ logger = logging.getLogger("asgiworker.server")
 class Watchdog:
     """Logs the stack of the loop's thread once the loop hasn't turned for most of `timeout` seconds.
 
-    A timeout of 0 watches nothing. Where C code holds the interpreter lock, this thread can't run either, and
-    says nothing.
+    A timeout of 0 watches nothing. Where C code holds the interpreter lock, as a regular expression does that
+    backtracks for ever, this thread can't run either; a signal handler can then still call `report`.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -52,19 +52,26 @@ class Watchdog:
         """Watch no longer."""
         self._stopped.set()
 
+    def report(self, frame: FrameType | None = None) -> None:
+        """Log the stack, up to `frame` if that is known, once for each time that the loop hangs too long."""
+        blocked = time.monotonic() - self._last_beat
+        if self._thread is None or blocked < self.patience or self._reported:
+            return
+        self._reported = True
+        stack = self._stack(frame or sys._current_frames().get(self._watched))
+        logger.error("The event loop has been blocked for %.1f s by:\n%s", blocked, stack)
+
     def _watch(self) -> None:
         look = self.patience
         while not self._stopped.wait(look):
-            blocked = time.monotonic() - self._last_beat
+            self.report()
             # When a loop that hangs since its last beat will have done so for too long, and not much later.
-            look = self.patience - blocked if blocked < self.patience else self.patience / 4
-            if blocked >= self.patience and not self._reported:
-                self._reported = True
-                logger.error("The event loop has been blocked for %.1f s by:\n%s", blocked, self._stack())
+            left = self._last_beat + self.patience - time.monotonic()
+            look = left if left > 0 else self.patience / 4
 
-    def _stack(self) -> str:
-        """What the loop's thread is doing, from the loop on."""
-        calls = _calls(sys._current_frames().get(self._watched))
+    def _stack(self, frame: FrameType | None) -> str:
+        """The calls from the loop on."""
+        calls = _calls(frame)
         start = 0
         for (frame, line), below in zip(calls, self._below, strict=False):
             if (frame.f_code, line) != below:

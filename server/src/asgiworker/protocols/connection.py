@@ -14,6 +14,9 @@ from asgiworker.protocols.tls import tls_extension
 
 logger = logging.getLogger("asgiworker.server")
 
+Ends = tuple[Address | None, Address | None]
+"""Client and server of a connection, as a PROXY header gave them."""
+
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
@@ -45,9 +48,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(
-        self, service: Service, proxied: tuple[Address | None, Address | None] = (None, None)
-    ) -> None:
+    def __init__(self, service: Service, proxied: Ends = (None, None)) -> None:
         self.service = service
         self.proxied = proxied
         self.client: Address | None = None
@@ -171,7 +172,7 @@ class Connection(asyncio.Protocol):
         if self.tls is None and sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            except OSError:
+            except (OSError, ValueError):
                 pass  # it is closed already
         self.transport.abort()
 

@@ -3,8 +3,10 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
 
 from flask import Flask, Response, abort, redirect, request, send_file, session, url_for
+from werkzeug import Response as BaseResponse
 
 app = Flask(__name__)
 app.secret_key = "no secret"
@@ -97,7 +99,7 @@ def broken_stream() -> Response:
 
 
 @app.get("/refused")
-def refused() -> None:
+def refused() -> NoReturn:
     abort(403, "Not today")
 
 
@@ -114,7 +116,7 @@ def visit() -> str:
 
 
 @app.get("/old")
-def old_home() -> Response:
+def old_home() -> BaseResponse:
     return redirect(url_for("hello", _external=True))
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Litestar, MediaType, Request, get, post
 from litestar.background_tasks import BackgroundTask
@@ -40,12 +40,12 @@ def greet(name: str, times: int = 1) -> str:
 
 
 @post("/echo", status_code=200)
-async def echo(request: Request) -> Response[bytes]:
+async def echo(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(await request.body(), media_type=request.headers["content-type"])
 
 
 @post("/upload", status_code=200)
-async def upload(request: Request) -> dict[str, int | str]:
+async def upload(request: Request[Any, Any, Any]) -> dict[str, int | str]:
     size, digest = 0, hashlib.sha256()
     async for part in request.stream():
         size += len(part)

@@ -91,6 +91,10 @@ async def departure(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, "noticed\n")
 
 
+async def client(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, "{} {}".format(*scope["client"] or ("somebody", "on this machine")))
+
+
 async def broken(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("broken on purpose")
 
@@ -103,6 +107,7 @@ ROUTES = {
     "/continue": go_on,
     "/events": events,
     "/departure": departure,
+    "/client": client,
     "/broken": broken,
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import NoReturn
 
 from quart import Quart, Response, abort, request
 
@@ -104,12 +105,12 @@ async def departure() -> str:
 
 
 @app.get("/broken")
-async def broken() -> None:
+async def broken() -> NoReturn:
     raise RuntimeError("broken on purpose")
 
 
 @app.get("/refused")
-async def refused() -> None:
+async def refused() -> NoReturn:
     abort(403, "Not today")
 
 

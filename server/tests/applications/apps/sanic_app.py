@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+from typing import Any
 
 from sanic import Request, Sanic
 from sanic.exceptions import Forbidden
 from sanic.response import HTTPResponse, empty, file, json, raw, text
 
-app = Sanic("Sanic")
+App = Sanic[Any, Any]
+app: App = Sanic("Sanic")
 
 proceed = asyncio.Event()
 departed = asyncio.Event()
@@ -15,12 +17,12 @@ tidied = asyncio.Event()
 
 
 @app.before_server_start
-async def open_shop(app: Sanic) -> None:
+async def open_shop(app: App) -> None:
     app.ctx.greeting = "Hello"
 
 
 @app.after_server_stop
-async def close_shop(app: Sanic) -> None:
+async def close_shop(app: App) -> None:
     print("Goodbye from Sanic")
 
 
@@ -42,7 +44,8 @@ async def echo(request: Request) -> HTTPResponse:
 @app.post("/upload", stream=True)
 async def upload(request: Request) -> HTTPResponse:
     size, digest = 0, hashlib.sha256()
-    async for part in request.stream:
+    stream: Any = request.stream  # not what its type says, in ASGI mode
+    async for part in stream:
         size += len(part)
         digest.update(part)
     return json({"size": size, "sha256": digest.hexdigest()})
@@ -50,7 +53,9 @@ async def upload(request: Request) -> HTTPResponse:
 
 @app.post("/file")
 async def receive_file(request: Request) -> HTTPResponse:
+    assert request.files is not None
     upload = request.files.get("file")
+    assert upload is not None
     digest = hashlib.sha256(upload.body).hexdigest()
     return json({"name": upload.name, "size": len(upload.body), "sha256": digest})
 
@@ -102,7 +107,7 @@ async def refused(request: Request) -> None:
 
 @app.get("/visit")
 async def visit(request: Request) -> HTTPResponse:
-    visits = int(request.cookies.get("visits", "0")) + 1
+    visits = int(request.cookies.get("visits") or 0) + 1
     response = text(f"{visits}\n")
     response.add_cookie("visits", str(visits), secure=False)
     response.add_cookie("flavour", "chocolate", secure=False)

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -62,7 +63,9 @@ async def upload(request: Request) -> Response:
 
 async def form(request: Request) -> Response:
     async with request.form() as form:
-        return JSONResponse({"name": form["name"], "size": len(await form["file"].read())})
+        file = form["file"]
+        assert isinstance(file, UploadFile)
+        return JSONResponse({"name": form["name"], "size": len(await file.read())})
 
 
 async def stream(request: Request) -> Response:
