@@ -134,6 +134,16 @@ def test_an_application_that_asks_is_told_that_its_client_has_left(
     assert client.get("/departure").text == "noticed\n"
 
 
+def test_it_may_end_its_stream_properly_when_the_server_stops(serve: Serve) -> None:
+    server = serve("starlette_app:app", "--drain-delay", "0.1")
+    with httpx.Client(base_url=server.url) as client, client.stream("GET", "/polite-events") as response:
+        lines = response.iter_lines()
+        assert next(lines) == "data: hello"
+        assert server.stop() == 0
+        assert list(lines) == [""]  # raises RemoteProtocolError unless the last chunk has come
+    assert "Cancelling" not in server.log
+
+
 def test_an_upload_that_breaks_off_is_no_error_of_the_server(server: Served, client: httpx.Client) -> None:
     with server.connect() as connection:
         connection.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf of it")

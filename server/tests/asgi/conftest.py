@@ -303,11 +303,17 @@ async def driving(
 ) -> AsyncIterator[Driver]:
     """A driver whose connections the server has seen closed at the end, so that its stop needn't wait for them."""
     driver = kind(server, trust)
+    surprises: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: surprises.append(context))
     try:
         yield driver
     finally:
         await driver.close()
         await until(lambda: not server.service.connections)
+    # Whatever an application did: nothing broke in the server, and nothing was left behind.
+    assert server.service.failures == 0
+    assert [exchange for exchange in server.service.running if exchange.task is None or exchange.task.done()] == []
+    assert surprises == []
 
 
 @pytest.fixture(scope="session")

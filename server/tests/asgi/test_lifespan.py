@@ -54,7 +54,7 @@ class Life:
                 assert set(message) == {"type"}
                 self.events.append(message["type"])
                 await send(answer)
-        except BaseException as error:
+        except Exception as error:
             self.events.append(type(error).__name__)
             raise
 

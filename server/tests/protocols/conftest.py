@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis
@@ -27,12 +29,19 @@ from asgiworker.protocols.service import Service
 T = TypeVar("T")
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# The same inputs at each run of the suite; `--hypothesis-profile=long` looks for new ones.
+# The same inputs at each run of the suite; HYPOTHESIS_PROFILE=long looks for new ones.
 hypothesis.settings.register_profile(
-    "suite", deadline=None, derandomize=True, max_examples=150, print_blob=True
+    "suite",
+    deadline=None,
+    derandomize=True,
+    max_examples=150,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],  # they keep nothing here
 )
-hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000, print_blob=True)
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile(
+    "long", hypothesis.settings.get_profile("suite"), derandomize=False, max_examples=20_000
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -179,6 +188,105 @@ def read_responses(data: bytes, methods: Sequence[str] = (), ended: bool = True)
 def read() -> Callable[..., list[Response]]:
     """Reads what a server sent: see `read_responses`."""
     return read_responses
+
+
+# --- the corpus of raw requests -----------------------------------------------------------------------------
+
+CORPUS = Path(__file__).parent / "corpus"
+LETTERS = {"r": "\r", "n": "\n", "t": "\t", "s": " ", "\\": "\\"}
+KEYS = frozenset(
+    "status connection interim refused setting client header absent fields"
+    " method path raw-path query host body version".split()
+)
+
+
+def unescape(text: str) -> str:
+    """`text` with its escapes replaced; each character stands for a byte."""
+    return expand(text, 0, inside=False)[0]
+
+
+def expand(text: str, position: int, *, inside: bool) -> tuple[str, int]:
+    """What `text` stands for from `position` on, and where it ends: at a `)` `inside` of a repetition."""
+    made = []
+    while position < len(text):
+        character, kind = text[position], text[position + 1 : position + 2]
+        if character == ")" and inside:
+            return "".join(made), position + 1
+        if character != "\\":
+            made.append(character)
+            position += 1
+        elif kind == "x":
+            made.append(chr(int(text[position + 2 : position + 4], 16)))
+            position += 4
+        elif kind == "(":
+            star = text.index("*", position)
+            repeated, end = expand(text, star + 1, inside=True)
+            made.append(repeated * int(text[position + 2 : star]))
+            position = end
+        else:
+            made.append(LETTERS[kind])
+            position += 2
+    assert not inside, "a repetition without its end"
+    return "".join(made), position
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of the corpus."""
+
+    name: str
+    expected: dict[str, list[str]]
+    request: bytes
+
+    @classmethod
+    def read(cls, file: Path) -> Case:
+        """Read a file; what it says wrongly fails here."""
+        expectation, _, request = file.read_text("utf-8").partition("---\n")
+        expected: dict[str, list[str]] = {}
+        for line in expectation.splitlines():
+            if not line.startswith("#"):
+                key, colon, value = line.partition(":")
+                assert colon, f"{file.name}: no colon in {line!r}"
+                assert key in KEYS, f"{file.name}: unknown key {key!r}"
+                expected.setdefault(key, []).append(unescape(value.strip()))
+        return cls(file.stem, expected, unescape(request.replace("\n", "")).encode("latin-1"))
+
+    def one(self, key: str, default: str = "") -> str:
+        """The value of a key that is given once."""
+        values = self.expected.get(key, [default])
+        assert len(values) == 1, f"{self.name}: {key} is given more than once"
+        return values[0]
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """The settings of the server."""
+        pairs = (setting.split("=") for setting in self.expected.get("setting", []))
+        return {name: int(value) for name, value in pairs}
+
+    @property
+    def statuses(self) -> list[int]:
+        """Of the answers, in order."""
+        return [int(status) for status in self.one("status").split() if status != "none"]
+
+    @property
+    def half_closes(self) -> bool:
+        """The client closes its sending side after the request."""
+        return self.one("client") == "half-closes"
+
+
+CASES = [Case.read(file) for file in sorted(CORPUS.glob("*.http"))]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a `case` is run for each file of the corpus."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+
+
+@pytest.fixture
+def corpus() -> list[Case]:
+    """All files of the corpus."""
+    return CASES
 
 
 # --- a connection without a network -------------------------------------------------------------------------

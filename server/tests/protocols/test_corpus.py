@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,115 +18,13 @@ import asgiworker
 
 if TYPE_CHECKING:
     from server.tests.conftest import Connect, RawClient
-    from server.tests.protocols.conftest import Mirror, OpenWire, Response, Seen, Wire
+    from server.tests.protocols.conftest import Case, Mirror, OpenWire, Response, Seen, Wire
 
 pytestmark = pytest.mark.protocol
 
-CORPUS = Path(__file__).parent / "corpus"
+PER_REQUEST = ("method", "path", "raw-path", "query", "host", "body", "version")
 PROBE = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n"
 SHORT = 0.1  # seconds for the deadlines of a client that doesn't go on
-
-# --- the files ----------------------------------------------------------------------------------------------
-
-LETTERS = {"r": "\r", "n": "\n", "t": "\t", "s": " ", "\\": "\\"}
-PER_REQUEST = ("method", "path", "raw-path", "query", "host", "body", "version")
-KEYS = {
-    *PER_REQUEST,
-    "status",
-    "connection",
-    "interim",
-    "refused",
-    "setting",
-    "client",
-    "header",
-    "absent",
-    "fields",
-}
-
-
-def unescape(text: str) -> str:
-    """`text` with its escapes replaced; each character stands for a byte."""
-    return expand(text, 0, inside=False)[0]
-
-
-def expand(text: str, position: int, *, inside: bool) -> tuple[str, int]:
-    """What `text` stands for from `position` on, and where it ends: at a `)` `inside` of a repetition."""
-    made = []
-    while position < len(text):
-        character, kind = text[position], text[position + 1 : position + 2]
-        if character == ")" and inside:
-            return "".join(made), position + 1
-        if character != "\\":
-            made.append(character)
-            position += 1
-        elif kind == "x":
-            made.append(chr(int(text[position + 2 : position + 4], 16)))
-            position += 4
-        elif kind == "(":
-            star = text.index("*", position)
-            repeated, end = expand(text, star + 1, inside=True)
-            made.append(repeated * int(text[position + 2 : star]))
-            position = end
-        else:
-            made.append(LETTERS[kind])
-            position += 2
-    assert not inside, "a repetition without its end"
-    return "".join(made), position
-
-
-@dataclass(frozen=True)
-class Case:
-    """One file of the corpus."""
-
-    name: str
-    expected: dict[str, list[str]]
-    request: bytes
-
-    @classmethod
-    def read(cls, file: Path) -> Case:
-        """Read a file; what it says wrongly fails here."""
-        expectation, _, request = file.read_text("utf-8").partition("---\n")
-        expected: dict[str, list[str]] = {}
-        for line in expectation.splitlines():
-            if not line.startswith("#"):
-                key, colon, value = line.partition(":")
-                assert colon, f"{file.name}: no colon in {line!r}"
-                assert key in KEYS, f"{file.name}: unknown key {key!r}"
-                expected.setdefault(key, []).append(unescape(value.strip()))
-        return cls(file.stem, expected, unescape(request.replace("\n", "")).encode("latin-1"))
-
-    def one(self, key: str, default: str = "") -> str:
-        """The value of a key that is given once."""
-        values = self.expected.get(key, [default])
-        assert len(values) == 1, f"{self.name}: {key} is given more than once"
-        return values[0]
-
-    @property
-    def settings(self) -> dict[str, int]:
-        """The settings of the server."""
-        pairs = (setting.split("=") for setting in self.expected.get("setting", []))
-        return {name: int(value) for name, value in pairs}
-
-    @property
-    def statuses(self) -> list[int]:
-        """Of the answers, in order."""
-        return [int(status) for status in self.one("status").split() if status != "none"]
-
-    @property
-    def half_closes(self) -> bool:
-        """The client closes its sending side after the request."""
-        return self.one("client") == "half-closes"
-
-
-CASES = [Case.read(file) for file in sorted(CORPUS.glob("*.http"))]
-
-
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
-    """Each file in turn."""
-    found: Case = request.param
-    return found
-
 
 # --- what has come of it ------------------------------------------------------------------------------------
 
@@ -360,7 +257,7 @@ async def conversation(case: Case, client: RawClient) -> bytes:
     return received
 
 
-def test_the_files_are_many_and_each_is_of_its_own():
-    assert len(CASES) >= 400
-    texts = [(case.request, str(case.settings), case.half_closes) for case in CASES]
+def test_the_files_are_many_and_each_is_of_its_own(corpus: list[Case]):
+    assert len(corpus) >= 400
+    texts = [(case.request, str(case.settings), case.half_closes) for case in corpus]
     assert len(set(texts)) == len(texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ CLIENT, SERVER = ("203.0.113.5", 5000), ("198.51.100.1", 80)
 
 
 @pytest.fixture
-async def tls(tmp_path: Path) -> AsyncIterator[tuple[dict[str, Any], ssl.SSLContext]]:
+def tls(tmp_path: Path) -> tuple[dict[str, Any], ssl.SSLContext]:
     """The settings of a server with a certificate, and a context for its clients."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
@@ -37,7 +37,7 @@ async def tls(tmp_path: Path) -> AsyncIterator[tuple[dict[str, Any], ssl.SSLCont
     certificate.private_key_and_cert_chain_pem.write_to_path(pem)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    yield {"certfile": str(pem)}, context
+    return {"certfile": str(pem)}, context
 
 
 async def answer(client: RawClient, read: Read) -> Response:
@@ -138,7 +138,8 @@ async def test_a_connection_without_the_header_is_not_served(
 async def ended(client: RawClient, data: bytes) -> bytes:
     """What comes back until the end, be it a reset."""
     try:
-        await client.send(data)
+        if data:
+            await client.send(data)
         return await client.rest()
     except ConnectionError:
         return b""

@@ -142,7 +142,7 @@ def test_x_forwarded_proto_is_what_the_nearest_proxy_says(value: str, scheme: st
         ('for="_gazonk"', None, None),
         ("proto=https", None, "https"),
         ("by=203.0.113.43", None, None),
-        # A comma and a semicolon between quotes are part of the value: nobody writes an element inside of another.
+        # Between quotes, a comma and a semicolon are part of the value: no element stands inside of another.
         ('for=192.0.2.1;host="a,for=1.1.1.1"', ("192.0.2.1", 0), None),
         ('for=192.0.2.1;host="a;for=1.1.1.1"', ("192.0.2.1", 0), None),
         (r'for=192.0.2.1;host="a\",for=1.1.1.1"', ("192.0.2.1", 0), None),

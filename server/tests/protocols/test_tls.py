@@ -94,6 +94,15 @@ async def exchange(url: str, context: ssl.SSLContext, data: bytes = GET) -> tupl
             pass
 
 
+async def refused(url: str, context: ssl.SSLContext) -> bool:
+    """Whether the server doesn't answer. (In TLS 1.3 a client learns of it only after its own handshake.)"""
+    try:
+        received, _ = await exchange(url, context)
+    except (ssl.SSLError, OSError):
+        return True
+    return received == b""
+
+
 def tls_of(mirror: Mirror) -> dict[str, Any]:
     """The extension as the application saw it in the last request."""
     extension: dict[str, Any] = mirror.seen[-1].scope["extensions"]["tls"]
@@ -173,7 +182,7 @@ async def test_where_a_certificate_is_optional_a_client_may_come_without(
         assert tls_of(mirror)["client_cert_name"] is None
         assert tls_of(mirror)["client_cert_chain"] == []
         await exchange(server.url, certificates.client(certificate))
-        assert tls_of(mirror)["client_cert_name"] == "CN=Someone"
+        assert tls_of(mirror)["client_cert_name"].startswith("CN=Someone,")
 
 
 @pytest.mark.parametrize("requirement", ["required", "optional"])
@@ -183,8 +192,7 @@ async def test_a_certificate_of_a_stranger_is_refused_in_the_handshake(
     stranger = trustme.CA().issue_cert("someone@example.org", common_name="Admin")
     settings = {**certificates.mutual, "cert_reqs": requirement}
     async with asgiworker.running(mirror, **settings) as server:
-        with pytest.raises((ssl.SSLError, OSError)):
-            await exchange(server.url, certificates.client(stranger))
+        assert await refused(server.url, certificates.client(stranger))
         assert server.service.failures == 0
     assert mirror.seen == []
 
@@ -193,8 +201,7 @@ async def test_where_a_certificate_is_required_nobody_is_served_without(
     mirror: Mirror, certificates: Certificates
 ):
     async with asgiworker.running(mirror, **certificates.mutual) as server:
-        with pytest.raises((ssl.SSLError, OSError)):
-            await exchange(server.url, certificates.client())
+        assert await refused(server.url, certificates.client())
     assert mirror.seen == []
 
 
@@ -291,7 +298,7 @@ async def test_a_client_that_leaves_in_the_middle_of_the_handshake_harms_nobody(
         assert server.service.failures == 0
 
 
-# --- names and certificates -----------------------------------------------------------------------------------
+# --- names and certificates ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,9 @@ class Carrier(Protocol):
     def flush_head_later(self, exchange: Exchange) -> None:
         """Send the held head at the end of this turn of the loop unless a body takes it along before."""
 
+    def failed(self, error: Exception) -> None:
+        """The server's own code broke: end the connection, and say so in the log."""
+
     def application_done(self, exchange: Exchange) -> None:
         """An application that was suspended in between has returned, and its response is settled."""
 
@@ -177,19 +180,23 @@ class Exchange:
     async def run(self, app: ASGIApplication) -> None:
         """Call the application, and settle what its end means for the response."""
         try:
-            await app(self.scope, self.receive, self.send)
-        except GeneratorExit:
-            raise  # the loop is closed over it
-        except BaseException as error:
-            self._raised(error)
-        else:
-            if self.state is not COMPLETE:
-                self._unfinished(
-                    f"the application returned without completing its response ({self.state.value})"
-                )
-        if self.task is not None:
-            self.task = None
-            self.carrier.application_done(self)
+            try:
+                await app(self.scope, self.receive, self.send)
+            except GeneratorExit:
+                raise  # the loop is closed over it
+            except BaseException as error:
+                self._raised(error)
+            else:
+                if self.state is not COMPLETE:
+                    self._unfinished(
+                        f"the application returned without completing its response ({self.state.value})"
+                    )
+        except Exception as error:  # not the application's: ours
+            self.carrier.failed(error)
+        finally:
+            if self.task is not None:
+                self.task = None
+                self.carrier.application_done(self)
 
     def _raised(self, error: BaseException) -> None:
         request = f"{self.scope.get('method')} {self.scope.get('path')}"

@@ -17,6 +17,8 @@ logger = logging.getLogger("asgiworker.asgi")
 
 CANCEL_PATIENCE = 1.0  # seconds that a cancelled lifespan gets to end
 
+LAST_PATIENCE = 1.0  # seconds that one has to return after its last answer
+
 Mode = Literal["auto", "on", "off"]
 
 
@@ -71,6 +73,7 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answered = asyncio.Event()
+        self._asks_on = asyncio.Event()  # it waits for a message after the last
 
     async def startup(self) -> None:
         """Run the application's startup.
@@ -103,12 +106,16 @@ class Lifespan:
         self._answered.clear()
         self._events.put_nowait({"type": "lifespan.shutdown"})
         if not await self._answer(self.shutdown_timeout):
-            logger.error(
-                "Application shutdown took longer than %g s; it was cancelled.", self.shutdown_timeout
-            )
-            await self._cancel()
+            logger.error("Application shutdown took longer than %g s; cancelled", self.shutdown_timeout)
         elif self.stage is State.FAILED:
-            logger.error("Application shutdown failed%s", f": {self.message}" if self.message else ".")
+            logger.error("Application shutdown failed%s", f": {self.message}" if self.message else "")
+        if self._task is not None:
+            # It may have something left to do after its answer; if it asks for another message, it hasn't.
+            asking = asyncio.ensure_future(self._asks_on.wait())
+            patience = LAST_PATIENCE if self._answered.is_set() else 0
+            await asyncio.wait({self._task, asking}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            asking.cancel()
+            await self._cancel()
 
     async def _answer(self, timeout: float) -> bool:
         try:
@@ -118,7 +125,7 @@ class Lifespan:
         return True
 
     async def _cancel(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
             # A task that swallows its cancellation must not hold the server: it is left behind.
             await asyncio.wait({self._task}, timeout=CANCEL_PATIENCE)
@@ -130,7 +137,7 @@ class Lifespan:
             "state": self.state,
         }
         try:
-            await self.app(scope, self._events.get, self._send)
+            await self.app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             self.stage = State.FAILED
             raise
@@ -150,8 +157,13 @@ class Lifespan:
             return
         if self.stage is State.STARTING:
             logger.error("Exception in the application's startup", exc_info=error)
-        elif self.stage is not State.FAILED:
+        elif self.stage is State.STARTED:
+            # It serves all the same, and there is nobody left to tell of the shutdown.
             logger.error("Exception in the application's lifespan", exc_info=error)
+            self.stage = State.STOPPED
+            return
+        elif self.stage is not State.FAILED:
+            logger.error("Exception in the application's shutdown", exc_info=error)
         self.message = self.message or f"{type(error).__name__}: {error}"
         self.stage = State.FAILED
 
@@ -166,6 +178,11 @@ class Lifespan:
                 self.stage = State.UNSUPPORTED
         elif self.stage in (State.STARTED, State.STOPPING):
             self.stage = State.STOPPED
+
+    async def _receive(self) -> Message:
+        if self.stage in (State.STOPPED, State.FAILED):
+            self._asks_on.set()
+        return await self._events.get()
 
     async def _send(self, message: Message) -> None:
         kind = message.get("type") if isinstance(message, dict) else None

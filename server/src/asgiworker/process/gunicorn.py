@@ -176,7 +176,9 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
                 code = self.loop.run_until_complete(serving)
             except SystemExit:  # raised by a signal: what blocked the loop is over
                 continue
-        return 1 if self.aborted else code
+        if self.aborted:
+            return 1
+        return code if self.alive else 0  # a startup that was cut short hasn't failed
 
     def _tls_context(self) -> ssl.SSLContext | None:
         if self.settings.certfile is None:

@@ -160,6 +160,8 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close when all is written; a client that doesn't read that is cut off after the stall deadline."""
+        if self.transport.is_closing():
+            return
         self.transport.close()
         self.deadline = NEVER
         self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
