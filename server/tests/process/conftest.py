@@ -185,6 +185,20 @@ class Gunicorn(Command):
         )
         return booted - ended
 
+    def save(self, path: Path, text: str) -> None:
+        """Write a file that the reloader watches, and wait until it has noticed."""
+        noticed = f"{path.name} modified"
+        path.write_text(text)
+        later = time.time()
+        with self._changed:
+            before = self.output.count(noticed)
+            while self.output.count(noticed) == before:
+                # Once is not enough: what is saved before it looks for the first time isn't new to it.
+                later += 1
+                os.utime(path, (later, later))
+                self._changed.wait_for(lambda: self.output.count(noticed) > before, 1.5)
+                assert later < time.time() + DEADLINE, self.output
+
     def serving(self) -> set[int]:
         """Those of them that serve."""
         return {int(pid) for pid in re.findall(r"^startup (\d+)", self.output, re.MULTILINE)} & self.workers()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import signal
 import ssl
@@ -160,13 +159,6 @@ def test_hup_reads_our_settings_again(gunicorn: Any, project: Path, eventually: 
 # With --reload.
 
 
-def save(path: Path, text: str) -> None:
-    """Write a source, and make sure that its time stamp is new."""
-    path.write_text(text)
-    later = time.time() + 1
-    os.utime(path, (later, later))
-
-
 ANSWERING = """
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -186,8 +178,7 @@ def test_reload_serves_what_was_saved(gunicorn: Any, project: Path, eventually: 
     assert server.get() == b"one"
     idle = http.client.HTTPConnection(urlsplit(server.url).hostname or "", urlsplit(server.url).port)
     idle.connect()  # a browser's connection, which is no reason to wait
-    save(source, ANSWERING.format(startup="pass", answer="two"))
-    server.prints("Worker reloading: .*fresh.py modified")
+    server.save(source, ANSWERING.format(startup="pass", answer="two"))
     began = time.monotonic()
     server.prints("Booting worker", times=2)
     assert time.monotonic() - began < 1.5
@@ -214,7 +205,7 @@ def test_an_application_that_cannot_be_imported_waits_for_its_next_version(
     server = gunicorn("--reload", app="fresh:app")
     assert complaint in server.get()
     server.prints("The application can't be imported; waiting for a change")
-    save(source, ANSWERING.format(startup="pass", answer="mended"))
+    server.save(source, ANSWERING.format(startup="pass", answer="mended"))
     eventually(lambda: server.get() == b"mended")
     assert server.end() == 0
 
@@ -226,7 +217,7 @@ def test_an_application_that_cannot_start_waits_for_its_next_version(
     source.write_text(ANSWERING.format(startup='raise OSError("no database")', answer="one"))
     server = gunicorn("--reload", "--asgi-lifespan", "on", app="fresh:app")
     assert b"no database" in server.get()
-    save(source, ANSWERING.format(startup="pass", answer="mended"))
+    server.save(source, ANSWERING.format(startup="pass", answer="mended"))
     eventually(lambda: server.get() == b"mended")
 
 
@@ -241,6 +232,5 @@ def test_extra_files_are_watched_too(gunicorn: Any, project: Path, eventually: E
     extra.write_text("a: 1")
     server = gunicorn("--reload", "--reload-extra-file", str(extra))
     before = server.get("/pid")
-    save(extra, "a: 2")
-    server.prints("Worker reloading: .*settings.yaml modified")
+    server.save(extra, "a: 2")
     eventually(lambda: server.get("/pid") != before)

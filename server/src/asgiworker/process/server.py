@@ -35,7 +35,7 @@ from asgiworker.process.mistakes import Mistake
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.preface import FOR_EVER, ProxyPreface
+from asgiworker.protocols.preface import FOR_EVER, ProxyListener
 from asgiworker.protocols.service import IDLE_PATIENCE, Record, Service
 from asgiworker.protocols.tls import first_certificate
 
@@ -99,7 +99,7 @@ class Server:
         )
         self.watchdog = Watchdog(settings.timeout)
         self.service: Service
-        self._accepting: list[asyncio.AbstractServer] = []
+        self._accepting: list[asyncio.AbstractServer | ProxyListener] = []
         # What each tick does. The heart beats from the very start: a startup may take its time, and only a
         # loop that hangs is to be missed.
         self._duties: list[Callable[[], object]] = [self.watchdog.beat, heartbeat]
@@ -188,13 +188,13 @@ class Server:
             self._duties.append(self.access_log.flush)
         self._tick()
 
-    async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer:
+    async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer | ProxyListener:
         loop, settings, service = asyncio.get_running_loop(), self.settings, self.service
+        if settings.proxy_protocol != "off":
+            return ProxyListener(service, sock, self.tls, self._shaking)
         options: dict[str, Any] = {"sock": sock, "backlog": settings.backlog}
         factory: Callable[[], asyncio.Protocol] = lambda: HTTP1Connection(service)  # noqa: E731
-        if settings.proxy_protocol != "off":
-            factory = self._noted(lambda: ProxyPreface(service, settings.proxy_protocol, self.tls))
-        elif self.tls is not None:
+        if self.tls is not None:
             factory = self._noted(factory)
             options["ssl"] = self.tls
             options["ssl_handshake_timeout"] = settings.timeout_handshake or FOR_EVER
@@ -205,13 +205,15 @@ class Server:
         return await loop.create_server(factory, **options)
 
     def _noted(self, factory: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A factory that notes the time: what it makes isn't a connection before its handshake is done."""
-
         def made() -> asyncio.Protocol:
-            self._shaken_by = asyncio.get_running_loop().time() + IDLE_PATIENCE
+            self._shaking()
             return factory()
 
         return made
+
+    def _shaking(self) -> None:
+        """A client was accepted that isn't a connection yet, before its handshake is done."""
+        self._shaken_by = asyncio.get_running_loop().time() + IDLE_PATIENCE
 
     def _tick(self) -> None:
         if self._timer is not None:
@@ -265,6 +267,9 @@ class Server:
             await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)
         for connection in list(service.connections):
             connection.abort()
+        for accepting in self._accepting:
+            if isinstance(accepting, ProxyListener):
+                accepting.abort()
         await self.lifespan.shutdown()
         self._rest()
 
