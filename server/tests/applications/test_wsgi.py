@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 import asgiworker
+from asgiworker.process.wsgi import WSGIAdapter
 
 pytestmark = pytest.mark.protocol
 
@@ -366,6 +367,65 @@ async def test_more_requests_than_threads_wait_for_their_turn(running: Running) 
     async with running(answering(answer), backlog=200) as client:
         answers = await asyncio.gather(*(client.get("/") for _ in range(80)))
     assert [response.text for response in answers] == ["done"] * 80
+
+
+async def test_a_request_that_still_waits_for_a_thread_when_the_server_stops_is_left_out() -> None:
+    released = threading.Event()
+    entered = {"/busy": asyncio.Event(), "/left-out": asyncio.Event()}
+    called: list[str] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        called.append(environ["PATH_INFO"])
+        released.wait(30)
+        start_response("200 OK", PLAIN)
+        return [b"late"]
+
+    adapter = WSGIAdapter(app, threads=1)
+
+    async def observed(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            entered[scope["path"]].set()
+        await adapter(scope, receive, send)
+
+    async with httpx.AsyncClient() as client:
+        async with asgiworker.running(observed, graceful_timeout=0.1) as server:
+            requests = []
+            for path, event in entered.items():
+                requests.append(asyncio.create_task(client.get(server.url + path)))
+                await asyncio.wait_for(event.wait(), 10)
+        released.set()
+        await asyncio.gather(*requests, return_exceptions=True)
+        # One thread takes one call after the other: when this one is through, those before it are, too.
+        async with asgiworker.running(adapter) as server:
+            assert (await client.get(f"{server.url}/afterwards")).text == "late"
+    assert called == ["/busy", "/afterwards"]
+
+
+def test_a_thread_may_end_after_the_loop_was_closed() -> None:
+    entered, released, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Parts:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"too late"
+
+        def close(self) -> None:
+            closed.set()
+
+    def app(environ: Environ, start_response: StartResponse) -> Parts:
+        entered.set()
+        released.wait(30)
+        start_response("200 OK", PLAIN)
+        return Parts()
+
+    async def ask() -> None:
+        async with asgiworker.running(app, graceful_timeout=0.1) as server, httpx.AsyncClient() as client:
+            request = asyncio.create_task(client.get(server.url))
+            assert await asyncio.to_thread(entered.wait, 10)
+            request.cancel()
+
+    asyncio.run(ask())
+    released.set()
+    assert closed.wait(10)
 
 
 async def test_a_thread_that_waits_for_ever_does_not_hold_the_server_when_it_stops(

@@ -1,8 +1,8 @@
 """One way to speak to the server, whatever the HTTP version: a driver. And both event loops.
 
-The tests of this folder say what an application may do and what its client then sees; none of that depends on
-the HTTP version. So they talk through a `Driver`; a further HTTP version is a further class like `HTTP11`, and
-an entry in `DRIVERS`. What is particular to one version belongs to the tests of its protocol.
+The tests of this folder say what an application may do and what its client then sees; none of that depends
+on the HTTP version. So they talk through a `Driver`; a further HTTP version is a further class like `HTTP11`,
+and an entry in `DRIVERS`. What is particular to one version belongs to the tests of its protocol.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Stream(Protocol):
         """Go away without a word: reset the stream or its connection."""
 
     async def follow(self, path: str) -> Answer | None:
-        """The answer to a further request on the same connection; None if that has been closed in good order."""
+        """The answer to a further request on the same connection; None if that was closed in good order."""
 
 
 class Driver(Protocol):
@@ -121,7 +121,7 @@ class Driver(Protocol):
 
 
 class HTTP11Stream:
-    """One connection, its protocol state kept by h11, which takes no response that isn't framed by the book."""
+    """One connection. Its state is kept by h11, which takes no response that isn't framed by the book."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -301,7 +301,7 @@ async def serve(request: pytest.FixtureRequest, authority: trustme.CA) -> AsyncI
 async def driving(
     kind: type[HTTP11], server: asgiworker.Server, trust: ssl.SSLContext | None
 ) -> AsyncIterator[Driver]:
-    """A driver whose connections the server has seen closed at the end, so that its stop needn't wait for them."""
+    """A driver; at the end its connections are closed, and nothing is left of them in the server."""
     driver = kind(server, trust)
     surprises: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: surprises.append(context))
@@ -312,7 +312,9 @@ async def driving(
         await until(lambda: not server.service.connections)
     # Whatever an application did: nothing broke in the server, and nothing was left behind.
     assert server.service.failures == 0
-    assert [exchange for exchange in server.service.running if exchange.task is None or exchange.task.done()] == []
+    assert [
+        exchange for exchange in server.service.running if exchange.task is None or exchange.task.done()
+    ] == []
     assert surprises == []
 
 
@@ -334,9 +336,9 @@ def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Give way until `condition` holds."""
+    """Give way until `condition` holds: for what has no event to wait for."""
     async with asyncio.timeout(DEADLINE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 

@@ -1,4 +1,4 @@
-"""Each request runs in a context of its own: nothing leaks from one to the next, whatever happens in between."""
+"""Each request runs in a context of its own: nothing leaks from one to the next, whatever happens between."""
 
 from __future__ import annotations
 

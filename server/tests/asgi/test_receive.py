@@ -288,8 +288,7 @@ async def test_after_the_response_receive_says_disconnect_again_and_again(serve:
         await receive()
         await send(START)
         await send(answer(b"ok"))
-        for _ in range(3):
-            messages.append(await receive())
+        messages.extend([await receive() for _ in range(3)])
         done.set()
 
     driver = await serve(app)
@@ -304,7 +303,7 @@ async def test_whoever_waits_in_receive_learns_that_the_response_is_complete(ser
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        waiting = [asyncio.create_task(receive()) for _ in range(3)]  # type: ignore[arg-type]
+        waiting = [asyncio.ensure_future(receive()) for _ in range(3)]
         await asyncio.sleep(0)
         await send(START)
         await send({**answer(b"o"), "more_body": True})

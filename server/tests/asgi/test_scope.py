@@ -12,7 +12,7 @@ from asgiworker.asgi.scope import decode_path, mounted_path, normalise_root_path
 from asgiworker.asgi.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from server.tests.asgi.conftest import Answer, Driver, Serve
+    from server.tests.asgi.conftest import Serve
 
 pytestmark = pytest.mark.protocol
 
@@ -342,7 +342,8 @@ async def test_over_tls_the_scheme_is_https_and_the_tls_extension_is_there(serve
     assert scope["scheme"] == "https"
     tls = scope["extensions"]["tls"]
     assert set(tls) == {
-        "server_cert", "client_cert_chain", "client_cert_name", "client_cert_error", "tls_version", "cipher_suite",
+        "server_cert", "tls_version", "cipher_suite",
+        "client_cert_chain", "client_cert_name", "client_cert_error",
     }  # fmt: skip
     assert ssl.PEM_cert_to_DER_cert(tls["server_cert"])
     assert (list(tls["client_cert_chain"]), tls["client_cert_name"], tls["client_cert_error"]) == (

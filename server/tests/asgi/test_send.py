@@ -156,12 +156,12 @@ async def test_cancelling_one_task_that_waits_in_send_leaves_the_others_waiting(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(START)
         while True:  # until the transport holds as much as it will
-            task = asyncio.create_task(send(part(PIECE)))  # type: ignore[arg-type]
+            task = asyncio.ensure_future(send(part(PIECE)))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             if not task.done():
                 break
-        other = asyncio.create_task(send(part(b"other")))  # type: ignore[arg-type]
+        other = asyncio.ensure_future(send(part(b"other")))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})

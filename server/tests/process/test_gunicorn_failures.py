@@ -67,6 +67,7 @@ def test_the_stack_is_logged_where_nothing_but_a_signal_gets_through(gunicorn: A
     server.prints(r"The event loop has been blocked for .*(\n    .*)+re\.match")
     server.prints(r"^shutdown \d+")
     server.prints("exited with code 1")
+    server.prints(r"^startup \d+", times=2)
     asking.join()
 
 
@@ -79,7 +80,7 @@ def test_a_worker_that_swallows_the_abort_ends_all_the_same(gunicorn: Any, proje
         "        try:\n"
         "            time.sleep(60)\n"
         "        except BaseException:\n"
-        "            print('swallowed', flush=True)\n"
+        "            print('swallowed\\n', end='', flush=True)\n"
         "    await probe(scope, receive, send)\n"
     )
     server = gunicorn("--timeout", "1", app="stubborn:app")
@@ -87,6 +88,7 @@ def test_a_worker_that_swallows_the_abort_ends_all_the_same(gunicorn: Any, proje
     asking = ask(server, "/hang")
     server.prints("^swallowed")
     server.prints(rf"Worker \(pid:{worker}\) was sent SIGKILL")
+    server.prints(r"^startup \d+", times=2)
     asking.join()
 
 
@@ -99,6 +101,7 @@ def test_a_worker_that_is_sent_abrt_ends_with_its_lifespan(gunicorn: Any, loop: 
     server.prints(f"worker_abort {worker}")
     server.prints(f"^shutdown {worker}")
     server.prints(rf"Worker \(pid:{worker}\) exited with code 1")
+    server.prints(r"^startup \d+", times=2)
 
 
 def test_a_startup_that_takes_longer_than_the_timeout_is_left_alone_while_the_loop_turns(
@@ -120,13 +123,16 @@ def test_a_startup_that_takes_longer_than_the_timeout_is_left_alone_while_the_lo
 
 def test_a_startup_that_blocks_is_not_left_alone(gunicorn: Any, project: Path):
     (project / "slow.py").write_text(
-        "import time\nasync def app(scope, receive, send):\n    time.sleep(60)\n"
+        "import time\n"
+        "async def app(scope, receive, send):\n"
+        "    print('starting\\n', end='', flush=True)\n"
+        "    time.sleep(60)\n"
     )
     server = gunicorn("--timeout", "1", app="slow:app")
     server.prints(r"The event loop has been blocked for .*(\n    .*)+time.sleep\(60\)")
     server.prints("WORKER TIMEOUT")
     server.prints("exited with code 1")
-    server.prints("Booting worker", times=2)
+    server.prints("^starting", times=2)
     assert server.end(signal.SIGQUIT) == 0
 
 

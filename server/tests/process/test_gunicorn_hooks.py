@@ -12,7 +12,7 @@ Eventually = Callable[[Callable[[], bool]], None]
 
 EVERY_HOOK = """
 def say(*words):
-    print("hook", *words, flush=True)
+    print("hook " + " ".join(map(str, words)) + "\\n", end="", flush=True)
 
 def on_starting(server): say("on_starting")
 def on_reload(server): say("on_reload")
@@ -100,7 +100,7 @@ def test_a_stream_is_counted_to_its_end(gunicorn: Any, project: Path):
         "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
         "    await send({'type': 'http.response.body', 'body': b'12345', 'more_body': True})\n"
         "    await send({'type': 'http.response.body', 'body': b'67'})\n"
-        "    print('the application goes on', flush=True)\n"
+        "    print('the application goes on\\n', end='', flush=True)\n"
     )
     server = gunicorn(config=REQUEST_HOOKS, app="streaming:app")
     assert server.get("/s") == b"1234567"
@@ -108,6 +108,8 @@ def test_a_stream_is_counted_to_its_end(gunicorn: Any, project: Path):
 
 
 def test_one_hook_alone_is_enough(gunicorn: Any):
-    server = gunicorn(config="def post_request(worker, req, environ, resp):\n    print('after', req.path)")
+    config = "def post_request(worker, req, environ, resp):\n    print('after', worker.nr, req.path)"
+    server = gunicorn(config=config)
     server.get("/pid")
-    server.prints("^after /pid$")
+    server.get("/pid")
+    server.prints("^after 1 /pid\nafter 2 /pid$")

@@ -164,7 +164,8 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         {startup}
         await receive(); await send({{"type": "lifespan.startup.complete"}})
-        await receive(); print("shutdown", flush=True); await send({{"type": "lifespan.shutdown.complete"}})
+        await receive(); print("shutdown\\n", end="", flush=True)
+        await send({{"type": "lifespan.shutdown.complete"}})
         return
     await send({{"type": "http.response.start", "status": 200, "headers": []}})
     await send({{"type": "http.response.body", "body": b"{answer}"}})

@@ -292,7 +292,7 @@ def test_the_application_is_loaded_where_gunicorn_loads_it(
     gunicorn: Any, project: Path, options: tuple[str, ...]
 ):
     (project / "loaded.py").write_text(
-        "import os\nfrom probe import app\nprint('loaded', os.getpid(), flush=True)\n"
+        "import os\nfrom probe import app\nprint(f'loaded {os.getpid()}\\n', end='', flush=True)\n"
     )
     server = gunicorn("--workers", "2", *options, app="loaded:app")
     server.prints(r"^startup \d+", times=2)

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -51,13 +52,25 @@ class Answer(threading.Thread):
         return self.body
 
 
+def is_refused(url: str) -> bool:
+    """Whether nobody listens there any more."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("loop", LOOPS)
-def test_term_lets_requests_in_flight_finish_and_ends_with_0(gunicorn: Any, project: Path, loop: str):
+def test_term_lets_requests_in_flight_finish_and_ends_with_0(
+    gunicorn: Any, project: Path, eventually: Eventually, loop: str
+):
     server = gunicorn("--asgi-loop", loop)
     answer = Answer(server.url, "/wait")
     server.prints("^waiting")
     server.process.send_signal(signal.SIGTERM)
-    server.prints("Stopping$")
+    eventually(lambda: is_refused(server.url))
     (project / "go").touch()
     assert answer.result() == b"done"
     assert answer.fields["connection"] == "close"
@@ -67,8 +80,7 @@ def test_term_lets_requests_in_flight_finish_and_ends_with_0(gunicorn: Any, proj
         assert complaint not in server.output
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
+@pytest.mark.parametrize(("name", "loop"), [("SIGINT", "asyncio"), ("SIGQUIT", "uvloop")])
 def test_int_and_quit_do_not_wait_for_requests_but_for_the_lifespan(gunicorn: Any, name: str, loop: str):
     config = "def worker_int(worker): worker.log.info('worker_int %s', worker.pid)"
     server = gunicorn("--asgi-loop", loop, config=config)
@@ -174,11 +186,11 @@ def test_a_signal_before_the_application_is_ready_ends_the_worker_at_once(gunico
     (project / "slow.py").write_text(
         "import asyncio\n"
         "async def app(scope, receive, send):\n"
-        "    print('starting', flush=True)\n"
+        "    print('starting\\n', end='', flush=True)\n"
         "    try:\n"
         "        await asyncio.sleep(60)\n"
         "    finally:\n"
-        "        print('given up', flush=True)\n"
+        "        print('given up\\n', end='', flush=True)\n"
     )
     server = gunicorn(app="slow:app")
     server.prints("^starting")
@@ -192,7 +204,7 @@ def test_a_signal_while_the_application_is_imported_ends_the_worker_before_it_se
     (project / "slow.py").write_text(
         "import pathlib, time\n"
         "from probe import app\n"
-        "print('importing', flush=True)\n"
+        "print('importing\\n', end='', flush=True)\n"
         "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
     )
     server = gunicorn(app="slow:app")
@@ -210,7 +222,7 @@ def test_a_signal_that_is_not_the_end_leaves_the_import_alone(gunicorn: Any, pro
     (project / "slow.py").write_text(
         "import pathlib, time\n"
         "from probe import app\n"
-        "print('importing', flush=True)\n"
+        "print('importing\\n', end='', flush=True)\n"
         "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
     )
     server = gunicorn(app="slow:app")
@@ -242,6 +254,26 @@ def test_a_binary_upgrade_serves_throughout(gunicorn: Any, project: Path, eventu
         os.kill(new, signal.SIGTERM)
     server.prints(r"^shutdown \d+", times=2)
     server.prints("Shutting down: Master", times=2)
+
+
+def test_no_task_of_the_application_is_left_hanging(gunicorn: Any, project: Path):
+    (project / "busy.py").write_text(
+        "import asyncio\n"
+        "from probe import app as probe\n"
+        "tasks = []\n"
+        "async def work():\n"
+        "    try:\n"
+        "        await asyncio.sleep(60)\n"
+        "    finally:\n"
+        "        print('cleaned up\\n', end='', flush=True)\n"
+        "async def app(scope, receive, send):\n"
+        "    tasks.append(asyncio.create_task(work()))\n"
+        "    await probe(scope, receive, send)\n"
+    )
+    server = gunicorn(app="busy:app")
+    server.prints(r"^startup \d+")
+    assert server.end() == 0
+    server.prints("^cleaned up")
 
 
 def test_no_thread_of_the_application_holds_up_the_end(gunicorn: Any):

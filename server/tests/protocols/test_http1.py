@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -1133,6 +1134,38 @@ async def test_a_client_that_stays_behind_on_a_real_socket_gets_its_408(
         (response,) = read(await client.rest())
         await client.close()
     assert response.status == 408
+
+
+# --- what it costs to be patient ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n" * 131_072,
+        b"GET /" + b"a" * 8000,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: aaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 2000,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 65_000,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 40_000,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"a" * 8000,
+    ],
+    ids=["empty-lines", "line", "fields", "field", "chunks", "trailer"],
+)
+@pytest.mark.parametrize("size", [1, 64, 262_144])
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_what_comes_in_small_pieces_or_many_costs_no_more_time_than_it_is_long(
+    open_wire: OpenWire, answer: Make, data: bytes, size: int
+):
+    wire = open_wire(answer(b"fine"))
+    data = data[: 20_000 if size == 1 else None]
+    began = time.process_time()
+    for start in range(0, len(data), size):
+        if not wire.paused_reading:
+            wire.feed(data[start : start + size])
+    # About ten times what it takes, and a tenth of what it would if each piece were looked at with all before it.
+    assert time.process_time() - began < 0.4
+    wire.leave()
+    await wire.settle()
 
 
 # --- the end ------------------------------------------------------------------------------------------------

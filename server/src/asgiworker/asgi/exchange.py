@@ -365,8 +365,8 @@ class Exchange:
         self.remaining = length
         self.close = close
         self.own_fields = own_fields or close
-        if message.get("trailers"):
-            self.trailers_expected = True
+        if "trailers" in message:
+            self.trailers_expected = bool(message["trailers"])
         self.state = STARTED
         if self.task is not None:
             self.carrier.flush_head_later(self)

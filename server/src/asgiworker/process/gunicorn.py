@@ -102,18 +102,22 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
 
     def init_process(self) -> None:
         """Called in the fork: make everything ready, load the application, and serve until the end."""
-        self.loop = self.new_loop()
-        asyncio.set_event_loop(self.loop)  # for applications that ask for it while they are imported
-        self.stopping = asyncio.Event()
         try:
-            if self.settings.log_config:
-                logs.configure(self.settings)
-            else:
-                logs.follow(self.log, self.cfg.loglevel)
             super().init_process()
         except Mistake as mistake:
             self.log.error("%s", _sentence(mistake))
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def init_signals(self) -> None:
+        """Take the signals, first of all: one that comes before is lost. Then get loop and logs ready."""
+        super().init_signals()
+        self.loop = self.new_loop()
+        asyncio.set_event_loop(self.loop)  # for applications that ask for it while they are imported
+        self.stopping = asyncio.Event()
+        if self.settings.log_config:
+            logs.configure(self.settings)
+        else:
+            logs.follow(self.log, self.cfg.loglevel)
 
     def load_wsgi(self) -> None:
         """Load the application. With `reload`, one that can't be imported waits for its next version."""
@@ -254,8 +258,8 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
     def _hear_abort(self, sig: int, frame: FrameType | None) -> NoReturn:
         """The arbiter has missed the heartbeat.
 
-        The exception gets the loop out of what blocks it. Where it does, the worker ends as on QUIT, even if an
-        application swallows the exception; else the arbiter sends KILL.
+        The exception gets the loop out of what blocks it. Where it does, the worker ends as on QUIT, even if
+        an application swallows the exception; else the arbiter sends KILL.
         """
         self.aborted = True
         self.alive = False
@@ -358,6 +362,7 @@ class HookedApplication:
         request = SimpleNamespace(
             **{each.name: getattr(seen, each.name) for each in dataclasses.fields(seen)}
         )
+        self.worker.nr += 1  # which hooks look at, to do something every so often
         self.worker.cfg.pre_request(self.worker, request)
         try:
             await self.app(scope, receive, hooked_send)

@@ -37,7 +37,6 @@ class Connection(asyncio.Protocol):
         "scheme",
         "server",
         "service",
-        "template",
         "tls",
         "transport",
         "trusted_peer",
@@ -55,8 +54,7 @@ class Connection(asyncio.Protocol):
         self.server: Address | None = None
         self.scheme = "http"
         self.tls: dict[str, Any] | None = None
-        self.template: dict[str, Any] = {}  # of the scopes; shared, never changed
-        self.unusual = False  # a request's scope needs more than the template and its head
+        self.unusual = False  # the scope of a request depends on more than its head
         self.trusted_peer = False  # the peer may say in header fields who the client is
         self.deadline = NEVER  # when `sweep` looks at what the client was to send
         self.write_deadline = NEVER  # when `sweep` looks at what the client was to read
@@ -85,8 +83,7 @@ class Connection(asyncio.Protocol):
         if encrypted is not None:
             self.scheme = "https"
             self.tls = tls_extension(encrypted, service.server_cert)
-        self.unusual = self.trusted_peer or self.tls is not None
-        self.template = service.template(self.scheme, self.server)
+        self.unusual = self.trusted_peer or self.tls is not None or service.root_path != ""
         self.deadline = service.deadline(service.policy.timeout_first_byte)
         if service.draining:  # accepted in the moment of the stop
             self.retire()

@@ -169,7 +169,7 @@ class HTTP1Connection(ResponseSide):
             method, target, version, headers, names, routing = head
             if routing is not PLAIN and 0 < service.policy.limit_body < routing.length:
                 raise Refusal(413, f"request body longer than {service.policy.limit_body} bytes")
-            if len(service.running) >= service.limit_requests:
+            if service.limit_requests <= len(service.running):
                 raise Refusal(503, "too many requests at once")
         except Refusal as refusal:
             self.refuse(refusal, data)
@@ -178,20 +178,25 @@ class HTTP1Connection(ResponseSide):
         self.keep_alive = routing.keep_alive
         self.request_client = self.client
         raw_path, _, query = target.partition(b"?")
-        scope = self.template.copy()
-        scope["asgi"] = ASGI_VERSION.copy()
-        scope["http_version"] = version
-        scope["method"] = method
-        scope["path"] = decode_path(raw_path) if raw_path.find(b"%") >= 0 else raw_path.decode("ascii")
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
-        scope["headers"] = headers
-        scope["client"] = self.client
-        scope["state"] = service.state.copy()
-        scope["extensions"] = EXTENSIONS.copy()
-        if self.unusual or service.root_path:
+        scope: Scope = {
+            "type": "http",
+            "asgi": ASGI_VERSION.copy(),
+            "http_version": version,
+            "method": method,
+            "scheme": self.scheme,
+            "path": decode_path(raw_path) if raw_path.find(b"%") >= 0 else raw_path.decode("ascii"),
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": service.root_path,
+            "headers": headers,
+            "client": self.client,
+            "server": self.server,
+            "state": service.state.copy(),
+            "extensions": EXTENSIONS.copy(),
+        }
+        if self.unusual:
             self.complete_scope(scope, headers, names)
-        has_body = routing.chunked or routing.length > 0
+        has_body = routing is not PLAIN and (routing.chunked or routing.length > 0)
         exchange = self.exchange = Exchange(self, scope, method == "HEAD", has_body)
         if service.record is not None:
             exchange.started_at = time.perf_counter()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiworker.asgi.exchange import Exchange
 from asgiworker.asgi.scope import normalise_root_path
-from asgiworker.asgi.types import Address, ASGIApplication, Headers
+from asgiworker.asgi.types import ASGIApplication, Headers
 from asgiworker.protocols.head import HeadLimits, HeadParser
 from asgiworker.protocols.proxy import TrustedPeers
 
@@ -124,7 +124,6 @@ class Service:
         self.context = contextvars.copy_context()
         self.connections: set[Connection] = set()
         self.running: set[Exchange] = set()  # exchanges whose application is suspended
-        self._templates: dict[tuple[str, Address | None], dict[str, Any]] = {}
         self._unflushed: list[Connection] = []
         self.draining = False
         self.failures = 0  # exceptions in our own code, each of which closed one connection
@@ -148,24 +147,6 @@ class Service:
         self.start: Starter = partial(asyncio.Task, loop=loop)
         if sys.version_info >= (3, 12):
             self.start = partial(asyncio.Task, loop=loop, eager_start=True)
-
-    def template(self, scheme: str, server: Address | None) -> dict[str, Any]:
-        """The scope of every request that comes to `server`, as far as it is always the same.
-
-        PERF: a copy with all keys in place costs a quarter of a new dict, and connections can share it.
-        """
-        key = (scheme, server)
-        found = self._templates.get(key)
-        if found is None:
-            keys = (
-                "type asgi http_version method scheme path raw_path query_string root_path headers"
-                " client server state extensions"
-            )
-            found = dict.fromkeys(keys.split())
-            found.update(type="http", scheme=scheme, server=server, root_path=self.root_path)
-            if len(self._templates) < 256:  # PROXY headers may name any number of addresses
-                self._templates[key] = found
-        return found
 
     def renew_common_fields(self) -> None:
         """Write the Date field anew."""
