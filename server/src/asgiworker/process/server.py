@@ -31,7 +31,7 @@ from asgiworker.asgi.exchange import STREAMING, Exchange
 from asgiworker.asgi.lifespan import Lifespan
 from asgiworker.asgi.types import ASGIApplication
 from asgiworker.process import access, certificates, loading, logs, sockets, sources
-from asgiworker.process.mistakes import Mistake
+from asgiworker.process.mistakes import Mistake, SettingsError
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols.http1 import HTTP1Connection
@@ -365,10 +365,19 @@ def run(app: Callable[..., Any] | str, **settings: Any) -> int:
     Raises:
         Mistake: a setting is wrong, the application can't be loaded, or an address can't be listened on.
     """
-    file = sources.find_file(Path(), os.environ)
     if isinstance(app, str):
         settings["app"] = app
-    return run_single(Settings.load(settings, os.environ, file), None if isinstance(app, str) else app)
+    resolved = Settings.load(settings, os.environ, sources.find_file(Path(), os.environ))
+    if resolved.reload or (resolved.workers > 1 and not isinstance(app, str)):
+        raise SettingsError(
+            "reload and several workers start processes that must import the application themselves.",
+            "Use the command: asgiworker module:app --reload; several workers also take run('module:app').",
+        )
+    if resolved.workers > 1:
+        from asgiworker.process import arbiter
+
+        return arbiter.run(resolved, lambda: resolved, os.getcwd())
+    return run_single(resolved, None if isinstance(app, str) else app)
 
 
 def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int:

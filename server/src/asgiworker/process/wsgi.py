@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
 from asgiworker.asgi.types import Message, Receive, Scope, Send
@@ -27,6 +27,7 @@ BUFFER = 65536  # bytes of request body read ahead
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -67,19 +68,29 @@ class Call:
         self.environ = environ
         self.loop = loop
         self.send = send
-        self.environ["wsgi.input"] = io.BufferedReader(Body(lambda: self.wait(receive())), BUFFER)
+        self.environ["wsgi.input"] = io.BufferedReader(Body(lambda: self.wait(receive)), BUFFER)
         self.head: Message | None = None
         self.started = False  # the head has been sent
         self.complete = False  # so has the last part of the body
         self.remaining = -1  # bytes that the declared Content-Length still wants; negative if there is none
 
-    def wait(self, awaitable: Awaitable[T]) -> T:
-        """What the loop makes of `awaitable`."""
+    def wait(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` comes to in the loop.
+
+        Raises:
+            ClientDisconnected: the loop has been closed; also whatever `function` raises.
+        """
 
         async def outcome() -> T:
-            return await awaitable
+            return await function(*args, **kwargs)
 
-        return asyncio.run_coroutine_threadsafe(outcome(), self.loop).result()
+        coroutine = outcome()
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        except RuntimeError:
+            coroutine.close()
+            raise ClientDisconnected("the server has stopped") from None
+        return future.result()
 
     def run(self) -> None:
         """Call the application, and send what it returns."""
@@ -124,10 +135,10 @@ class Call:
             raise ApplicationError("the WSGI application sent a body without calling start_response")
         body = {"type": "http.response.body", "body": part, "more_body": not last}
         if self.started:
-            self.wait(self.send(body))
+            self.wait(self.send, body)
         else:
             self.started = True
-            self.wait(self._send_both(self.head, body))
+            self.wait(self._send_both, self.head, body)
         self.complete = last
 
     async def _send_both(self, head: Message, body: Message) -> None:
@@ -193,8 +204,6 @@ def environ_of(scope: Scope) -> Environ:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if "_" in name:
-            continue  # it would pass for the field with a hyphen, which a proxy may have checked
         key = name.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = f"HTTP_{key}"

@@ -1,0 +1,638 @@
+"""A graceful stop: what is in flight finishes, what streams without end is told, and the lifespan ends last."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import asgiworker
+from asgiworker.asgi.types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from server.tests.load.conftest import Serving, Until
+
+pytestmark = pytest.mark.protocol
+
+GET = b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n"
+PROMPT = 5.0  # seconds: far less than the deadline of a stop that isn't hurried
+
+
+class Station:
+    """An application whose requests wait to be let go; it notes what happens to it, in order.
+
+    `/whole` answers in one message, `/parts` begins before it waits, `/stream` goes on until it is told to stop,
+    `/deaf` until `send()` raises, `/declared` waits with a part of a declared length sent, `/after` when it has
+    answered, and `/late` begins to stream when it is let go. `/hello` answers at once.
+    """
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.events: list[str] = []
+        self.arrived = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self.events.append("lifespan.shutdown")
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        try:
+            await getattr(self, scope["path"].strip("/"))(receive, send)
+        except BaseException as error:
+            self.events.append(type(error).__name__)
+            raise
+
+    async def start(self, send: Send, *headers: tuple[bytes, bytes]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+
+    async def part(self, send: Send, content: bytes, more: bool = True) -> None:
+        await send({"type": "http.response.body", "body": content, "more_body": more})
+
+    async def waiting(self) -> None:
+        self.arrived.set()
+        await self.go.wait()
+        self.events.append("let go")
+
+    async def hello(self, receive: Receive, send: Send) -> None:
+        await self.start(send)
+        await self.part(send, b"hello", more=False)
+
+    async def whole(self, receive: Receive, send: Send) -> None:
+        await self.waiting()
+        await self.hello(receive, send)
+
+    async def parts(self, receive: Receive, send: Send) -> None:
+        await self.start(send)
+        await self.part(send, b"one")
+        await self.waiting()
+        await self.part(send, b"two", more=False)
+
+    async def stream(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.start(send)
+        await self.part(send, b"one")
+        self.arrived.set()
+        message = await receive()
+        self.events.append(message["type"])
+        await self.part(send, b"two", more=False)
+
+    async def late(self, receive: Receive, send: Send) -> None:
+        await self.waiting()
+        await self.stream(receive, send)
+
+    async def deaf(self, receive: Receive, send: Send) -> None:
+        await self.start(send)
+        self.arrived.set()
+        while True:
+            await self.part(send, b".")
+            await asyncio.sleep(0.001)
+
+    async def declared(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.start(send, (b"content-length", b"6"))
+        await self.part(send, b"one")
+        told = asyncio.ensure_future(receive())
+        await self.waiting()
+        self.events.append("told" if told.done() else "not told")
+        await self.part(send, b"two", more=False)
+        await told
+
+    async def after(self, receive: Receive, send: Send) -> None:
+        await self.hello(receive, send)
+        await self.waiting()
+
+    async def upload(self, receive: Receive, send: Send) -> None:
+        self.arrived.set()
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        await self.start(send)
+        await self.part(send, body, more=False)
+
+
+class Stopping:
+    """A server with a client on `path`, and its stop."""
+
+    def __init__(self, server: asgiworker.Server, stack: AsyncExitStack) -> None:
+        self.server = server
+        self._stack = stack
+        self._began = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Begin to stop: on return, nothing is accepted any more."""
+        self._began = time.monotonic()
+        self.task = asyncio.create_task(self._stack.aclose())
+        async with asyncio.timeout(PROMPT):
+            while not self.server.service.draining:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    async def end(self, within: float = PROMPT) -> float:
+        """Wait for the end of the stop; how long it took."""
+        assert self.task is not None
+        await asyncio.wait_for(self.task, within)
+        return time.monotonic() - self._began
+
+
+Serve = Callable[..., Awaitable[Stopping]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Serve an application with half a minute for its stop, and never a word to its streams."""
+    async with AsyncExitStack() as outer:
+
+        async def start(app: Any, **settings: Any) -> Stopping:
+            settings = {"graceful_timeout": 30, "drain_delay": 30, **settings}
+            stack = await outer.enter_async_context(AsyncExitStack())
+            server = await stack.enter_async_context(asgiworker.running(app, **settings))
+            return Stopping(server, stack)
+
+        yield start
+
+
+# --- what is in flight --------------------------------------------------------------------------------------
+
+
+async def test_a_response_in_flight_finishes_and_is_the_last_of_its_connection(
+    serve: Serve, connect: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/whole")
+    await app.arrived.wait()
+    await stopping.begin()
+    app.go.set()
+    received = await client.rest()
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.endswith(b"\r\n\r\nhello")
+    await stopping.end()
+    assert app.events == ["let go", "lifespan.shutdown"]
+
+
+async def test_a_response_whose_head_was_sent_before_finishes_and_does_not_hold_the_stop(
+    serve: Serve, connect: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/parts")
+    await client.head()
+    await stopping.begin()
+    app.go.set()
+    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    await stopping.end()
+    assert app.events == ["let go", "lifespan.shutdown"]
+
+
+async def test_an_upload_in_flight_finishes(serve: Serve, connect: Any) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(b"POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\ncon")
+    await app.arrived.wait()
+    await stopping.begin()
+    await client.send(b"tent")
+    assert (await client.rest()).endswith(b"\r\n\r\ncontent")
+    await stopping.end()
+
+
+async def test_a_request_that_waits_behind_a_response_without_close_is_still_answered(
+    serve: Serve, connect: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/parts" + GET % b"/hello")
+    assert b"connection: close" not in await client.head()
+    await stopping.begin()
+    app.go.set()
+    received = await client.rest()
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 1
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.endswith(b"\r\n\r\nhello")
+    await stopping.end()
+
+
+async def test_what_an_application_still_does_after_its_response_is_waited_for(
+    serve: Serve, connect: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/after")
+    await client.head()
+    await app.arrived.wait()
+    await stopping.begin()
+    app.go.set()
+    await stopping.end()
+    assert app.events == ["let go", "lifespan.shutdown"]
+
+
+# --- connections without a request --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sends", [b"", GET % b"/hello"], ids=["new", "kept alive"])
+async def test_an_idle_connection_is_closed_soon(serve: Serve, connect: Any, sends: bytes) -> None:
+    stopping = await serve(Station())
+    client = await connect(stopping.server.url)
+    await client.send(sends)
+    if sends:
+        await client.head()
+        await client.exactly(5)
+    await stopping.begin()
+    assert await client.rest() == b""
+    await stopping.end()
+
+
+async def test_a_request_that_was_on_its_way_to_an_idle_connection_is_still_answered(
+    serve: Serve, connect: Any
+) -> None:
+    stopping = await serve(Station())
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/hello")
+    await client.head()
+    await client.exactly(5)
+    await stopping.begin()
+    await client.send(GET % b"/hello")
+    received = await client.rest()
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in received
+    await stopping.end()
+
+
+async def test_a_connection_that_the_kernel_had_accepted_is_still_served(serve: Serve) -> None:
+    stopping = await serve(Station())
+    port = int(stopping.server.url.rpartition(":")[2])
+    # Not a turn of the loop between these lines: the server learns of the connection when it stops already.
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(GET % b"/hello")
+    sock.setblocking(False)
+    await stopping.begin()
+    received = b""
+    while data := await asyncio.get_running_loop().sock_recv(sock, 65536):
+        received += data
+    sock.close()
+    assert received.endswith(b"\r\n\r\nhello")
+    await stopping.end()
+
+
+async def test_nothing_is_accepted_any_more(serve: Serve, connect: Any) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/whole")
+    await app.arrived.wait()
+    await stopping.begin()
+    with pytest.raises(ConnectionRefusedError):
+        await connect(stopping.server.url)
+    app.go.set()
+    await stopping.end()
+
+
+async def test_a_tls_handshake_that_had_begun_does_not_hold_the_stop(
+    serve: Serve, certificate: dict[str, str]
+) -> None:
+    stopping = await serve(Station(), **certificate)
+    port = int(stopping.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await stopping.begin()
+    await stopping.end()
+    writer.close()
+
+
+async def test_a_tls_client_is_served_to_its_end(
+    serve: Serve, certificate: dict[str, str], trust: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app, **certificate)
+    port = int(stopping.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    writer.write(GET % b"/whole")
+    await app.arrived.wait()
+    await stopping.begin()
+    app.go.set()
+    assert (await reader.read()).endswith(b"\r\n\r\nhello")
+    writer.close()
+    await writer.wait_closed()
+    await stopping.end()
+
+
+async def test_a_stop_with_nothing_to_do_is_over_at_once(serve: Serve) -> None:
+    stopping = await serve(Station())
+    await stopping.begin()
+    assert await stopping.end() < 1
+
+
+# --- streams ------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_sees_a_disconnect_after_the_drain_delay_and_ends_properly(
+    serve: Serve, connect: Any
+) -> None:
+    app = Station()
+    stopping = await serve(app, drain_delay=0.1)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/stream")
+    await client.head()
+    await stopping.begin()
+    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    assert await stopping.end() >= 0.1
+    assert app.events == ["http.disconnect", "lifespan.shutdown"]
+
+
+async def test_a_stream_sees_nothing_before_the_drain_delay(serve: Serve, connect: Any, until: Until) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/stream")
+    await client.head()
+    await stopping.begin()
+    began = stopping.server.service.now
+    await until(lambda: stopping.server.service.now > began + 0.2)
+    assert app.events == []
+    stopping.server.hurry()
+    await stopping.end()
+
+
+async def test_a_response_that_begins_to_stream_after_the_drain_delay_is_told_as_well(
+    serve: Serve, connect: Any, until: Until
+) -> None:
+    app = Station()
+    stopping = await serve(app, drain_delay=0.05)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/late")
+    await app.arrived.wait()
+    await stopping.begin()
+    began = stopping.server.service.now
+    await until(lambda: stopping.server.service.now > began + 0.2)
+    app.go.set()
+    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    await stopping.end()
+    assert app.events == ["let go", "http.disconnect", "lifespan.shutdown"]
+
+
+async def test_a_stream_that_does_not_listen_is_told_by_send(serve: Serve, connect: Any) -> None:
+    app = Station()
+    stopping = await serve(app, drain_delay=0.05)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/deaf")
+    await client.head()
+    await stopping.begin()
+    assert not (await client.rest()).endswith(b"0\r\n\r\n")
+    await stopping.end()
+    assert app.events == ["ClientDisconnected", "lifespan.shutdown"]
+
+
+async def test_a_body_of_a_declared_length_is_left_to_end_by_itself(
+    serve: Serve, connect: Any, until: Until
+) -> None:
+    app = Station()
+    stopping = await serve(app, drain_delay=0.05)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/declared")
+    await client.head()
+    await stopping.begin()
+    began = stopping.server.service.now
+    await until(lambda: stopping.server.service.now > began + 0.2)
+    app.go.set()
+    assert await client.rest() == b"onetwo"
+    await stopping.end()
+    assert app.events == ["let go", "not told", "lifespan.shutdown"]
+
+
+# --- the deadline -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [b"/whole", b"/parts", b"/after"])
+async def test_at_the_deadline_what_still_runs_is_cancelled_and_the_lifespan_ends_all_the_same(
+    serve: Serve, connect: Any, path: bytes
+) -> None:
+    app = Station()
+    stopping = await serve(app, graceful_timeout=0.1)
+    client = await connect(stopping.server.url)
+    await client.send(GET % path)
+    await app.arrived.wait()
+    await stopping.begin()
+    received = await client.rest()
+    assert await stopping.end() >= 0.1
+    assert app.events == ["CancelledError", "lifespan.shutdown"]
+    if path == b"/whole":
+        assert received == b"" or received.startswith(b"HTTP/1.1 500 ")
+    elif path == b"/parts":
+        assert not received.endswith(b"0\r\n\r\n")
+
+
+async def test_an_application_that_swallows_its_cancellation_does_not_hold_the_stop(
+    serve: Serve, connect: Any
+) -> None:
+    let_go, arrived = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        arrived.set()
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                pass
+
+    stopping = await serve(app, graceful_timeout=0.1, lifespan="off")
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/")
+    await arrived.wait()
+    await stopping.begin()
+    await stopping.end()
+    let_go.set()
+
+
+async def test_a_client_that_does_not_read_the_end_of_its_response_is_cut_off_at_the_deadline(
+    serve: Serve, connect: Any
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": bytes(24_000_000)})
+
+    stopping = await serve(app, graceful_timeout=0.2, lifespan="off")
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/")
+    await client.head()
+    await stopping.begin()
+    await stopping.end()
+    assert len(await client.rest()) < 24_000_000
+
+
+async def test_hurry_waits_no_longer(serve: Serve, connect: Any) -> None:
+    app = Station()
+    stopping = await serve(app)
+    client = await connect(stopping.server.url)
+    await client.send(GET % b"/whole")
+    await app.arrived.wait()
+    await stopping.begin()
+    stopping.server.hurry()
+    await stopping.end()
+    assert app.events == ["CancelledError", "lifespan.shutdown"]
+
+
+# --- serve() ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def serving_in_task(app: Any, **settings: Any) -> AsyncIterator[asyncio.Task[None]]:
+    """`asgiworker.serve()` in a task of its own."""
+    task = asyncio.create_task(asgiworker.serve(app, **settings))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def reach(connect: Any, port: int) -> Any:
+    """A connection, as soon as there is somebody to answer."""
+    async with asyncio.timeout(PROMPT):
+        while True:
+            try:
+                return await connect(f"http://127.0.0.1:{port}")
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.001)
+
+
+async def test_serve_returns_drained_when_its_event_is_set(connect: Any, free_port: int) -> None:
+    app, shutdown = Station(), asyncio.Event()
+    async with serving_in_task(app, shutdown=shutdown, port=free_port, drain_delay=30) as task:
+        client = await reach(connect, free_port)
+        await client.send(GET % b"/whole")
+        await app.arrived.wait()
+        shutdown.set()
+        app.go.set()
+        assert (await client.rest()).endswith(b"\r\n\r\nhello")
+        await asyncio.wait_for(task, PROMPT)
+    assert app.events == ["let go", "lifespan.shutdown"]
+
+
+async def test_serve_that_is_cancelled_drains_all_the_same(connect: Any, free_port: int) -> None:
+    app = Station()
+    async with serving_in_task(app, port=free_port) as task:
+        client = await reach(connect, free_port)
+        await client.send(GET % b"/whole")
+        await app.arrived.wait()
+        task.cancel()
+        app.go.set()
+        assert (await client.rest()).endswith(b"\r\n\r\nhello")
+        await asyncio.wait({task}, timeout=PROMPT)
+        assert task.cancelled()
+    assert app.events == ["let go", "lifespan.shutdown"]
+
+
+async def test_serve_that_is_cancelled_twice_hurries_and_ends_the_lifespan_all_the_same(
+    connect: Any, free_port: int
+) -> None:
+    app = Station()
+    async with serving_in_task(app, port=free_port) as task:
+        client = await reach(connect, free_port)
+        await client.send(GET % b"/whole")
+        await app.arrived.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=PROMPT)
+        assert task.cancelled()
+    assert app.events == ["CancelledError", "lifespan.shutdown"]
+
+
+async def test_serve_returns_when_its_requests_are_used_up_and_drops_none(
+    connect: Any, free_port: int
+) -> None:
+    app = Station()
+    async with serving_in_task(app, port=free_port, max_requests=3) as task:
+        client = await reach(connect, free_port)
+        for _ in range(3):
+            await client.send(GET % b"/hello")
+            await client.head()
+            assert await client.exactly(5) == b"hello"
+        await client.send(GET % b"/hello")
+        received = await client.rest()
+        assert received.endswith(b"\r\n\r\nhello")
+        assert b"\r\nconnection: close\r\n" in received
+        await asyncio.wait_for(task, PROMPT)
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def ask(server: Any, target: str, body: bytes = b"", length: int = 0) -> socket.socket:
+    """A connection with a request on its way."""
+    sock: socket.socket = server.connect()
+    sock.sendall(f"POST {target} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n".encode() + body)
+    return sock
+
+
+def rest(sock: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    with sock:
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_command_gracefully(serving: Serving, number: int) -> None:
+    server = serving("--graceful-timeout", "30", "--drain-delay", "0.1")
+    upload = ask(server, "/slow", b"con", 7)
+    server.prints("slow has begun")
+    events = ask(server, "/events")
+    assert b"data: hello" in events.recv(65536) + events.recv(65536)
+    server.signal(number)
+    assert b"data: goodbye" in rest(events)
+    upload.sendall(b"tent")
+    received = rest(upload)
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.endswith(b"\r\n\r\ncontent")
+    assert server.wait() == 0
+    assert "the lifespan has shut down" in server.output
+    with pytest.raises(ConnectionRefusedError):
+        server.connect()
+
+
+def test_a_second_signal_ends_the_command_soon_and_with_its_lifespan(serving: Serving) -> None:
+    server = serving("--graceful-timeout", "60")
+    with ask(server, "/stubborn") as client:
+        assert client.recv(65536)
+        began = time.monotonic()
+        server.signal()
+        server.prints("Stopping")
+        server.signal()
+        assert server.wait() == 0
+        assert time.monotonic() - began < 20
+    assert "stubborn was cancelled" in server.output
+    assert "the lifespan has shut down" in server.output
+
+
+def test_the_deadline_ends_the_command_with_its_lifespan(serving: Serving) -> None:
+    server = serving("--graceful-timeout", "0.2")
+    with ask(server, "/stubborn") as client:
+        assert client.recv(65536)
+        server.signal()
+        assert server.wait() == 0
+    assert "stubborn was cancelled" in server.output
+    assert "the lifespan has shut down" in server.output
