@@ -282,7 +282,8 @@ async def test_a_connection_that_the_kernel_had_accepted_is_still_served(serve: 
     sock.setblocking(False)
     await stopping.begin()
     received = b""
-    while data := await asyncio.get_running_loop().sock_recv(sock, 65536):
+    loop = asyncio.get_running_loop()
+    while data := await asyncio.wait_for(loop.sock_recv(sock, 65536), PROMPT):
         received += data
     sock.close()
     assert received.endswith(b"\r\n\r\nhello")

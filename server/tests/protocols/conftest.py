@@ -36,6 +36,7 @@ hypothesis.settings.register_profile(
     derandomize=True,
     max_examples=150,
     print_blob=True,
+    phases=[p for p in hypothesis.Phase if p is not hypothesis.Phase.explain],
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],  # they keep nothing here
 )
 hypothesis.settings.register_profile(

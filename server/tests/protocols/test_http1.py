@@ -1162,7 +1162,7 @@ async def test_what_comes_in_small_pieces_or_many_costs_no_more_time_than_it_is_
     for start in range(0, len(data), size):
         if not wire.paused_reading:
             wire.feed(data[start : start + size])
-    # About ten times what it takes, and a tenth of what it would if each piece were looked at with all before it.
+    # About ten times what it takes, and far less than if each piece were looked at with all before it.
     assert time.process_time() - began < 0.4
     wire.leave()
     await wire.settle()

@@ -81,8 +81,11 @@ class Carrier(Protocol):
     def demand_body(self, exchange: Exchange) -> None:
         """The application waits for the request body: let it come (100 Continue, reading resumed)."""
 
-    def flush_head_later(self, exchange: Exchange) -> None:
-        """Send the held head at the end of this turn of the loop unless a body takes it along before."""
+    def flush_later(self) -> None:
+        """Send at the end of this turn of the loop what is held back, unless more takes it along before.
+
+        So an application that thinks before its first part, as event streams do, gets its head out meanwhile.
+        """
 
     def failed(self, error: Exception) -> None:
         """The server's own code broke: end the connection, and say so in the log."""
@@ -369,7 +372,7 @@ class Exchange:
             self.trailers_expected = bool(message["trailers"])
         self.state = STARTED
         if self.task is not None:
-            self.carrier.flush_head_later(self)
+            self.carrier.flush_later()
         return None
 
     def _first_body(self, message: Message) -> Wait:

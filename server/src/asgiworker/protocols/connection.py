@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         """A deadline has passed: see whether the client has really done nothing."""
         if self.write_deadline <= now:
             size = self.transport.get_write_buffer_size()
-            if size >= self.write_mark:
+            if size and size >= self.write_mark:
                 logger.info("%s doesn't read its response; connection aborted", self.peer())
                 self.abort()
                 return

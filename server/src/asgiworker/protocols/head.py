@@ -33,6 +33,7 @@ AUTHORITY_FORM = re.compile(rb"(?:" + _LITERAL + rb"|" + _NAME + rb"):[0-9]{1,5}
 # What no byte that is still to come can put right: a bare LF, a bare CR, a control character.
 HOPELESS = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+EMPTY_LINES = re.compile(rb"(?:\r\n)+")  # RFC 9112 §2.2: ignored before a request line
 FOLDED = re.compile(rb"\r\n[ \t]")  # RFC 9112 §5.2
 
 CONTENT_LENGTH_BOUND = 2**63
@@ -163,8 +164,8 @@ class HeadParser:
 
     def _parse(self, data: bytes, block: bytes) -> Head:
         """A head whose fields are new."""
-        while data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before the request line are ignored
-            data = data[2:]
+        if empty := EMPTY_LINES.match(data):
+            data = data[empty.end() :]
             block = data[data.find(b"\r\n") :]
         callbacks = _Callbacks()
         parser = httptools.HttpRequestParser(callbacks)
@@ -232,14 +233,40 @@ class HeadParser:
         if len(self._valid_hosts) < _VALID_HOSTS_BOUND:
             self._valid_hosts.add(host)
 
+    def check_beginning(self, data: bytes, scanned: int = 0) -> None:
+        """Refuse at once what can't become a head, however it goes on.
+
+        What comes first decides: so the answer doesn't depend on how the bytes were split.
+
+        Args:
+            data: what has come of a head.
+            scanned: how much of it was found in order before.
+
+        Raises:
+            Refusal: a character that no head has, or a limit that is exceeded.
+        """
+        limits = self._limits
+        size, start = len(data), max(0, scanned - 1)
+        line_bound = limits.limit_request_line or size
+        head_bound = limits.limit_request_head or size + 1
+        if HOPELESS.search(data, start, line_bound):
+            raise Refusal(400, "malformed request")
+        if size > line_bound and data.find(b"\r\n", 0, line_bound) < 0:
+            raise Refusal(414, f"request line longer than {line_bound} bytes")
+        if HOPELESS.search(data, start, head_bound):
+            raise Refusal(400, "malformed request")
+        if size >= head_bound and data.find(b"\r\n\r\n", 0, head_bound) < 0:
+            raise Refusal(431, f"request head longer than {head_bound} bytes")
+
     def _explain(self, data: bytes, error: Exception) -> Refusal:
         """The right status for what llhttp refused."""
+        try:
+            self.check_beginning(data)
+        except Refusal as refusal:
+            return refusal
         line = REQUEST_LINE.match(data)
-        if HOPELESS.search(data) or line is None:
+        if line is None:
             return Refusal(400, "malformed request")
-        limit = self._limits.limit_request_line
-        if 0 < limit < line.end():
-            return Refusal(414, f"request line longer than {limit} bytes")
         method, target, version = line[1], line[2], line[3].decode("ascii")
         if version not in ("1.0", "1.1"):
             return Refusal(505, f"HTTP/{version} is not spoken here")

@@ -23,7 +23,7 @@ from asgiworker.asgi.scope import ASGI_VERSION, decode_path, mounted_path
 from asgiworker.asgi.types import Address, Headers, Scope
 from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Ends
-from asgiworker.protocols.head import HOPELESS, PLAIN, REQUEST_LINE, Refusal, Routing
+from asgiworker.protocols.head import EMPTY_LINES, PLAIN, REQUEST_LINE, Refusal, Routing
 from asgiworker.protocols.proxy import FORWARDING, read_forwarding
 from asgiworker.protocols.response import DRAIN_BOUND, STATUS_LINES, ResponseSide
 from asgiworker.protocols.service import NEVER, Service
@@ -47,6 +47,7 @@ class HTTP1Connection(ResponseSide):
     """One HTTP/1.x connection; also the carrier of its current exchange."""
 
     __slots__ = (
+        "admitted",
         "awaiting_head",
         "body_received",
         "body_seen",
@@ -61,6 +62,7 @@ class HTTP1Connection(ResponseSide):
 
     def __init__(self, service: Service, proxied: Ends = (None, None)) -> None:
         super().__init__(service, proxied)
+        self.admitted = False  # counts as a connection; one beyond the limit doesn't
         self.ready = True  # between requests, with nothing received, nothing unsent and nothing wrong
         self.awaiting_head = False  # a head has begun, and its deadline runs
         self.scanned = 0  # bytes of it that were looked through
@@ -124,8 +126,8 @@ class HTTP1Connection(ResponseSide):
     def receive_head(self) -> bool:
         """Begin the next exchange if its head is complete; say whether there was anything to do."""
         buffer = self.buffer
-        if buffer.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are ignored
-            self.buffer = buffer[2:]
+        if empty := EMPTY_LINES.match(buffer):
+            self.buffer = buffer[empty.end() :]
             return True
         end = buffer.find(b"\r\n\r\n", max(0, self.scanned - 3), self.service.head_bound)
         if end < 0:
@@ -137,24 +139,18 @@ class HTTP1Connection(ResponseSide):
 
     def wait_for_head(self) -> None:
         """A head has begun: refuse at once what can't become one, and give the rest its time."""
-        buffer, policy = self.buffer, self.service.policy
+        buffer, service = self.buffer, self.service
         if buffer == b"\r":
             return  # an empty line, as yet
-        line_end = buffer.find(
-            b"\r\n", 0, policy.limit_request_line + 2 if policy.limit_request_line else None
-        )
-        line_size = len(buffer) if line_end < 0 else line_end + 2
-        if 0 < policy.limit_request_line < line_size:
-            self.refuse(Refusal(414, f"request line longer than {policy.limit_request_line} bytes"), buffer)
-        elif len(buffer) >= self.service.head_bound:
-            self.refuse(Refusal(431, f"request head longer than {policy.limit_request_head} bytes"), buffer)
-        elif HOPELESS.search(buffer, max(0, self.scanned - 1)):
-            self.refuse(Refusal(400, "malformed request"), buffer)
-        else:
-            self.scanned = len(buffer)
-            if not self.awaiting_head:
-                self.awaiting_head = True
-                self.deadline = self.service.deadline(policy.timeout_head)
+        try:
+            service.parser.check_beginning(buffer, self.scanned)
+        except Refusal as refusal:
+            self.refuse(refusal, buffer)
+            return
+        self.scanned = len(buffer)
+        if not self.awaiting_head:
+            self.awaiting_head = True
+            self.deadline = service.deadline(service.policy.timeout_head)
 
     # --- the exchange begins
 
@@ -211,7 +207,7 @@ class HTTP1Connection(ResponseSide):
             exchange.task = task
             service.running.add(exchange)
             if exchange.state is STARTED:
-                self.flush_head_later(exchange)
+                self.flush_later()
 
     def complete_scope(self, scope: Scope, headers: Headers, names: dict[bytes, bytes]) -> None:
         """What few connections have: TLS, a trusted proxy before them, a root path."""
@@ -455,8 +451,12 @@ class HTTP1Connection(ResponseSide):
     def connection_made(self, transport: object) -> None:
         """A client has connected; where too many have, it is told to come back."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.service.connections) > self.service.limit_connections:
+        service = self.service
+        if service.admitted >= service.limit_connections:
             self.refuse(Refusal(503, "too many connections"))
+        else:
+            self.admitted = True
+            service.admitted += 1
 
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read (RFC 9112 §9.6 allows a half-close)."""
@@ -477,6 +477,8 @@ class HTTP1Connection(ResponseSide):
         exchange, self.exchange = self.exchange, None
         self.lingering = True
         super().connection_lost(exc)
+        if self.admitted:
+            self.service.admitted -= 1
         if exchange is not None:
             if exchange.state is not COMPLETE:
                 self.record(exchange)

@@ -112,10 +112,14 @@ def _parse_hop(hop: str) -> Address | None:
     """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`; None for anything else."""
     host, port = hop, ""
     if hop.startswith("["):
-        host, _, port = hop[1:].partition("]")
+        host, closed, port = hop[1:].partition("]")
+        if not closed:
+            return None
         port = port.removeprefix(":")
     elif hop.count(":") == 1:
         host, _, port = hop.partition(":")
+    if "%" in host:
+        return None  # the zone of another machine's interface means nothing here
     try:
         ip_address(host)
     except ValueError:

@@ -142,10 +142,6 @@ class ResponseSide(Connection):
                 self.keep_alive = False  # RFC 9112 §6.3: on 1.0, the end of the connection ends the body
         self.held.append(self.render_head(exchange, framing))
 
-    def flush_head_later(self, exchange: Exchange) -> None:
-        """An application that thinks before its first part, as event streams do: send its head meanwhile."""
-        self.flush_later()
-
     def flush_later(self) -> None:
         """Send at the end of this turn of the loop what is held back by then."""
         if not self.flush_due:
@@ -159,7 +155,8 @@ class ResponseSide(Connection):
         if exchange is not None and exchange.state is STARTED:
             self.send_head(exchange)
             exchange.state = STREAMING
-        self.flush()
+        if self.held:
+            self.flush()
 
     def send_data(self, exchange: Exchange, data: bytes, last: bool) -> Wait:
         """A part of the body. What an application sends in one turn of the loop leaves in one write."""

@@ -123,6 +123,7 @@ class Service:
         # Every request runs in a copy of this context, so that none sees another's variables.
         self.context = contextvars.copy_context()
         self.connections: set[Connection] = set()
+        self.admitted = 0  # of these, those within `limit_connections`
         self.running: set[Exchange] = set()  # exchanges whose application is suspended
         self._unflushed: list[Connection] = []
         self.draining = False
