@@ -55,7 +55,7 @@ class ServedProcess:
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self.url = self.prints(r"(https?://[^\s,]+)")[1]
+        self.url = ""
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -130,8 +130,10 @@ def serving(request: pytest.FixtureRequest) -> Iterator[Serving]:
             certificate = request.getfixturevalue("certificate")
             options += ("--certfile", certificate["certfile"], "--keyfile", certificate["keyfile"])
             trust = request.getfixturevalue("trust")
-        started.append(ServedProcess(request.param, trust, *options))
-        return started[-1]
+        server = ServedProcess(request.param, trust, *options)
+        started.append(server)
+        server.url = server.prints(r"(https?://[^\s,]+)")[1]
+        return server
 
     yield start
     for each in started:
@@ -166,7 +168,7 @@ Settled = Callable[[Callable[[], Any]], Any]
 
 @pytest.fixture
 def settled() -> Settled:
-    """Look at something until it doesn't change any more: not in fifty looks, which take half a second or more."""
+    """Look at something until it doesn't change any more: not in fifty looks, nor in half a second."""
 
     def watch(look: Callable[[], Any]) -> Any:
         end = time.monotonic() + DEADLINE
@@ -185,7 +187,7 @@ def settled() -> Settled:
 
 @pytest.fixture
 def push() -> Callable[[socket.socket, bytes, int], int]:
-    """Send `data` up to `times` times, until the server takes no more for half a second; how much it has taken."""
+    """Send `data` so many times, until the server takes no more for half a second; how much it took."""
 
     def send(sock: socket.socket, data: bytes, times: int) -> int:
         sock.setblocking(False)

@@ -1,7 +1,7 @@
 """Slow clients: each stage of a connection has its deadline, and 0 switches it off.
 
-Time is measured by other connections here: where one has met a deadline, another that waits as long for something
-without a deadline has been given at least that time.
+Time is measured by other connections here: where one has met a deadline, another that waits as long for
+something without a deadline has been given at least that time.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ Serve = Callable[..., Awaitable[asgiworker.Server]]
 
 
 class Held:
-    """An application that answers `/hold` when it is let go, everything else at once, with the request's body."""
+    """An application that answers `/hold` when it is let go, all else at once, with the request's body."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()

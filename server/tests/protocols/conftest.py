@@ -10,7 +10,6 @@ import asyncio
 import math
 import os
 import re
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -36,7 +35,6 @@ hypothesis.settings.register_profile(
     derandomize=True,
     max_examples=150,
     print_blob=True,
-    phases=[p for p in hypothesis.Phase if p is not hypothesis.Phase.explain],
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],  # they keep nothing here
 )
 hypothesis.settings.register_profile(
@@ -284,10 +282,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 
 
-@pytest.fixture
-def corpus() -> list[Case]:
+class Corpus(tuple[Case, ...]):
     """All files of the corpus."""
-    return CASES
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<a corpus of {len(self)} requests>"  # Hypothesis shows the arguments of what fails
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    """All files of the corpus."""
+    return Corpus(CASES)
 
 
 # --- a connection without a network -------------------------------------------------------------------------
@@ -574,6 +581,3 @@ def stream() -> Callable[..., Application]:
         )
 
     return make
-
-
-EAGER = sys.version_info >= (3, 12)

@@ -18,7 +18,7 @@ import asgiworker
 
 if TYPE_CHECKING:
     from server.tests.conftest import Connect, RawClient
-    from server.tests.protocols.conftest import Case, Mirror, OpenWire, Response, Seen, Wire
+    from server.tests.protocols.conftest import Case, Corpus, Mirror, OpenWire, Response, Seen, Wire
 
 pytestmark = pytest.mark.protocol
 
@@ -257,7 +257,7 @@ async def conversation(case: Case, client: RawClient) -> bytes:
     return received
 
 
-def test_the_files_are_many_and_each_is_of_its_own(corpus: list[Case]):
+def test_the_files_are_many_and_each_is_of_its_own(corpus: Corpus):
     assert len(corpus) >= 400
     texts = [(case.request, str(case.settings), case.half_closes) for case in corpus]
     assert len(set(texts)) == len(texts)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asgiworker.asgi.types import Receive, Scope, Send
-    from server.tests.protocols.conftest import Application, Case, Mirror, OpenWire, Wire
+    from server.tests.protocols.conftest import Application, Corpus, Mirror, OpenWire, Wire
 
     Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -151,7 +151,7 @@ def test_any_bytes_have_one_outcome_however_they_are_split(
 
 @given(data=st.data())
 def test_a_request_with_mistakes_has_one_outcome_however_it_is_split(
-    run: Run, open_wire: OpenWire, mirror: Mirror, corpus: list[Case], data: st.DataObject
+    run: Run, open_wire: OpenWire, mirror: Mirror, corpus: Corpus, data: st.DataObject
 ):
     names = [case.name for case in corpus if len(case.request) < 400 and not case.settings]
     requests = {case.name: case.request for case in corpus}
@@ -226,7 +226,7 @@ EVENTS = st.sampled_from(["turn", "turn", "stop reading", "read", "half-close", 
 def test_whatever_clients_and_applications_do_nothing_of_ours_breaks_and_nothing_is_left(
     run: Run,
     open_wire: OpenWire,
-    corpus: list[Case],
+    corpus: Corpus,
     caplog: pytest.LogCaptureFixture,
     data: st.DataObject,
 ):
@@ -268,7 +268,7 @@ async def live_through(open_wire: OpenWire, app: Application, steps: list[bytes 
     await wire.settle()
     # Each request is in the access log once, answered or not; and what was refused at the end.
     answers = bytes(wire.sent).count(b"HTTP/1.1 ") - bytes(wire.sent).count(b"HTTP/1.1 100 Continue")
-    assert answers <= len(entries) <= len(called)
+    assert answers <= len(entries) <= len(called) + 1
     assert service.failures == 0
     assert service.running == service.connections == set()
 
@@ -504,7 +504,7 @@ def by_h11(data: bytes) -> tuple[str, bytes, str, list[tuple[bytes, bytes]]] | N
 
 
 @given(data=st.data())
-def test_a_head_that_is_accepted_means_the_same_to_h11(corpus: list[Case], data: st.DataObject):
+def test_a_head_that_is_accepted_means_the_same_to_h11(corpus: Corpus, data: st.DataObject):
     """h11 is laxer than we are in some places and stricter in none: so what we accept, it reads alike."""
     names = [case.name for case in corpus if b"\r\n\r\n" in case.request and len(case.request) < 400]
     heads = {case.name: case.request for case in corpus}
@@ -546,7 +546,7 @@ def check_against_h11(head: bytes) -> None:
 
 
 @given(data=st.data())
-def test_what_a_parser_has_read_before_changes_nothing(corpus: list[Case], data: st.DataObject):
+def test_what_a_parser_has_read_before_changes_nothing(corpus: Corpus, data: st.DataObject):
     heads = [case.request for case in corpus if b"\r\n\r\n" in case.request and len(case.request) < 400]
     experienced = HeadParser(Settings())
     for head in data.draw(st.lists(st.sampled_from(heads), min_size=2, max_size=8), label="heads"):

@@ -240,6 +240,9 @@ class Server:
     async def _stop(self) -> None:
         loop = asyncio.get_running_loop()
         settings, service = self.settings, self.service
+        # What the kernel has accepted for us is ours to serve: one look before the sockets are closed.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         for accepting in self._accepting:
             accepting.close()
         for _ in range(ACCEPT_TURNS):
@@ -266,7 +269,7 @@ class Server:
             tasks = [exchange.task for exchange in service.running if exchange.task is not None]
             await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)
         for connection in list(service.connections):
-            connection.abort()
+            connection.end()
         for accepting in self._accepting:
             if isinstance(accepting, ProxyListener):
                 accepting.abort()

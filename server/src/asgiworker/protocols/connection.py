@@ -188,6 +188,10 @@ class Connection(asyncio.Protocol):
         """
         raise NotImplementedError
 
+    def end(self) -> None:
+        """The server has stopped: whatever is unfinished is broken off."""
+        raise NotImplementedError
+
     def peer(self) -> str:
         """The client, for the log."""
         if self.client is None:

@@ -325,6 +325,7 @@ class HTTP1Connection(ResponseSide):
             exchange.disconnect()  # whoever still waits in receive() learns that it is over
         service.requests_left -= 1
         if not service.requests_left:
+            service.drain()
             service.exhausted()
         if self.body_left or self.decoder is not None:
             self.discard_left = DRAIN_BOUND
@@ -513,3 +514,10 @@ class HTTP1Connection(ResponseSide):
         if self.exchange is None and not self.awaiting_head and not self.lingering:
             service = self.service
             self.deadline = min(self.deadline, service.now + service.idle)
+
+    def end(self) -> None:
+        """The server has stopped: a response that isn't all sent is aborted, what was sent may be read."""
+        if self.exchange is None and not self.transport.get_write_buffer_size():
+            self.close()
+        else:
+            self.abort()

@@ -5,15 +5,10 @@ Sources: RFC 7239 (Forwarded), the X-Forwarded-* fields as proxies send them, HA
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from asgiworker.asgi.types import Address, Headers
-
-# A member of a list whose commas may be quoted (RFC 9110 §5.6.4). An unbalanced quote takes all that follows.
-MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\Z)+')
-PAIR = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 
 FORWARDING = frozenset((b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"))
 
@@ -74,11 +69,8 @@ def read_forwarding(headers: Headers, trusted: TrustedPeers) -> Origin:
     lists: dict[bytes, list[str]] = {}
     for name, value in headers:
         if name in FORWARDING:
-            members = (
-                MEMBER.findall(value.decode("latin-1"))
-                if name == b"forwarded"
-                else value.decode("latin-1").split(",")
-            )
+            text = value.decode("latin-1")
+            members = _split(text, ",") if name == b"forwarded" else text.split(",")
             lists.setdefault(name, []).extend(member.strip() for member in members)
     hops: list[str] = lists.get(b"x-forwarded-for", [])
     protocols = lists.get(b"x-forwarded-proto", [])
@@ -100,9 +92,31 @@ def read_forwarding(headers: Headers, trusted: TrustedPeers) -> Origin:
     return Origin(client, scheme if scheme in ("http", "https") else None)
 
 
+def _split(text: str, separator: str) -> list[str]:
+    """The parts of `text` between the separators that stand outside of quoted strings (RFC 9110 §5.6.4).
+
+    Quotes are paired from the right end, where the nearest proxy wrote: what a client left unbalanced before
+    that can't reach into the proxy's own part.
+    """
+    parts, end, quoted = [], len(text), False
+    for place in range(len(text) - 1, -1, -1):
+        character = text[place]
+        if character == '"':
+            before = place
+            while before and text[before - 1] == "\\":
+                before -= 1
+            if (place - before) % 2 == 0:
+                quoted = not quoted
+        elif character == separator and not quoted:
+            parts.append(text[place + 1 : end])
+            end = place
+    parts.append(text[:end])
+    return parts[::-1]
+
+
 def _forwarded_pairs(element: str) -> list[tuple[str, str]]:
     pairs = []
-    for pair in PAIR.findall(element):
+    for pair in _split(element, ";"):
         name, _, value = pair.partition("=")
         pairs.append((name.strip().lower(), value.strip().strip('"')))
     return pairs
@@ -190,7 +204,7 @@ def _read_v1(data: bytes) -> ProxyHeader | None:
         raise ProxyHeaderError("invalid port in PROXY v1 header")
     for host in words[2:4]:
         try:
-            valid = ip_address(host).version == family
+            valid = "%" not in host and ip_address(host).version == family
         except ValueError:
             valid = False
         if not valid:

@@ -53,11 +53,12 @@ def first_certificate(path: str) -> str | None:
 
 
 def _peer_chain(connection: ssl.SSLObject) -> list[str]:
-    chain: list[bytes] = []
+    leaf = connection.getpeercert(binary_form=True)
+    if leaf is None:
+        return []  # and get_unverified_chain() would raise
+    chain = [leaf]
     if hasattr(connection, "get_unverified_chain"):  # Python >= 3.13
-        chain = connection.get_unverified_chain() or []
-    elif leaf := connection.getpeercert(binary_form=True):
-        chain = [leaf]
+        chain = connection.get_unverified_chain()
     return [ssl.DER_cert_to_PEM_cert(certificate) for certificate in chain]
 
 
