@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +203,33 @@ async def test_a_client_that_has_gone_is_noticed_by_an_application_that_only_sen
     await asyncio.wait_for(app.finished.wait(), 10)
     assert isinstance(app.error, ClientDisconnected)
     assert complaints(caplog) == []
+
+
+async def test_an_application_that_sends_without_a_pause_is_stopped_when_its_client_goes(
+    serve: Serve,
+) -> None:
+    stopped = asyncio.Event()
+    sent = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send(START)
+        await send(part(PIECE))
+        # The client resets its connection, and not a turn of the loop passes until the next part is sent.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        try:
+            while sent < 100_000:
+                await send(part(b"more"))
+                sent += 1
+        finally:
+            stopped.set()
+
+    driver = await serve(app)
+    client = socket.create_connection(("127.0.0.1", int(driver.server.url.rpartition(":")[2])))
+    client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    await asyncio.wait_for(stopped.wait(), 30)
+    assert sent < 100_000
 
 
 def test_a_gone_client_is_an_os_error_that_applications_can_name() -> None:

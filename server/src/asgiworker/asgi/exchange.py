@@ -308,11 +308,17 @@ class Exchange:
             step = self.state.steps[message["type"]]
         except (KeyError, TypeError):
             raise self._misuse(message) from None
-        wait = step(self, message)
-        if wait is not None:
-            await wait
-            if self.state is CLOSED:
-                raise ClientDisconnected("the client has disconnected")
+        try:
+            wait = step(self, message)
+            if wait is not None:
+                await wait
+        except (ApplicationError, ClientDisconnected, asyncio.CancelledError):
+            raise
+        except Exception as error:  # not the application's: ours
+            self.carrier.failed(error)
+            raise
+        if wait is not None and self.state is CLOSED:
+            raise ClientDisconnected("the client has disconnected")
 
     def _misuse(self, message: object) -> Exception:
         if self.state is CLOSED:

@@ -220,7 +220,10 @@ class Server:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._tick)
         for duty in self._duties:
-            duty()
+            try:
+                duty()
+            except Exception:
+                logger.exception("Internal error; the clock goes on")
 
     # --- stop
 
