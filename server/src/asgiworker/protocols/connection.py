@@ -140,7 +140,8 @@ class Connection(asyncio.Protocol):
         """A deadline has passed: see whether the client has really done nothing."""
         if self.write_deadline <= now:
             size = self.transport.get_write_buffer_size()
-            if size and size >= self.write_mark:
+            waiting = size or self.drain_waiter is not None  # a file waits outside of the transport's buffer
+            if waiting and size >= self.write_mark:
                 logger.info("%s doesn't read its response; connection aborted", self.peer())
                 self.abort()
                 return

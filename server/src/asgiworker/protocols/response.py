@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from http import HTTPStatus
@@ -175,9 +176,15 @@ class ResponseSide(Connection):
             self.finish(exchange)
         elif self.held_size > HIGH_WATER:
             self.flush()
+            return self.next_turn()
         else:
             self.flush_later()
         return None if self.drain_waiter is None else self.drained()
+
+    async def next_turn(self) -> None:
+        """Let the loop turn: an application that sends without a pause must not keep it from all others."""
+        await asyncio.sleep(0)
+        await self.drained()
 
     def flush(self) -> None:
         """Write what is held back."""
