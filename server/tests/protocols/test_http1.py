@@ -1192,7 +1192,8 @@ async def test_a_reached_number_of_requests_is_told_once(open_wire: OpenWire, an
     assert told == []
     await wire.send(GET + GET + GET)
     assert told == [None]
-    responses = wire.responses()  # the next is told to be the last; whoever sends on all the same isn't answered
+    # The next is told to be the last; whoever sends on all the same isn't answered.
+    responses = wire.responses()
     assert len(responses) == 4
     assert responses[-1]["connection"] == "close"
 
