@@ -332,7 +332,7 @@ class Exchange:
 
     def _start(self, message: Message) -> Wait:
         status = message.get("status")
-        if not (type(status) is int or isinstance(status, int)) or not 200 <= status <= 599:
+        if not isinstance(status, int) or not 200 <= status <= 599:
             raise ApplicationError(
                 f"status of http.response.start must be an int from 200 to 599, not {status!r}"
             )
