@@ -6,9 +6,12 @@ import asyncio
 import logging
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Any
 
-from asgiworker.asgi.types import Address
+from asgiworker.asgi.scope import mounted_path
+from asgiworker.asgi.types import Address, Headers, Scope
+from asgiworker.protocols.proxy import FORWARDING, read_forwarding
 from asgiworker.protocols.service import NEVER, Service
 from asgiworker.protocols.tls import tls_extension
 
@@ -29,6 +32,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "admitted",
         "client",
         "deadline",
         "drain_waiter",
@@ -50,6 +54,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, proxied: Ends = (None, None)) -> None:
         self.service = service
         self.proxied = proxied
+        self.admitted = False  # counts as a connection; one beyond the limit doesn't
         self.client: Address | None = None
         self.server: Address | None = None
         self.scheme = "http"
@@ -87,10 +92,28 @@ class Connection(asyncio.Protocol):
         self.deadline = service.deadline(service.policy.timeout_first_byte)
         if service.draining:  # accepted in the moment of the stop
             self.retire()
+        if service.admitted < service.limit_connections:
+            self.admitted = True
+            service.admitted += 1
+
+    def hand_over(self, successor: Connection) -> None:
+        """From now on the transport, and all that is known of the client, is `successor`'s.
+
+        `successor` has to be fed what this protocol has received and not understood.
+        """
+        for name in Connection.__slots__:
+            if name != "service":
+                setattr(successor, name, getattr(self, name))
+        self.service.connections.discard(self)
+        self.service.connections.add(successor)
+        self.admitted = False
+        self.drain_waiter = None
+        self.transport.set_protocol(successor)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, closed by either side."""
         self.service.connections.discard(self)
+        self.service.admitted -= self.admitted
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -133,6 +156,29 @@ class Connection(asyncio.Protocol):
     def end_turn(self) -> None:
         """A turn of the loop is over in which `service.flush_later` was asked to say so."""
         raise NotImplementedError
+
+    # --- a request's scope
+
+    def complete_scope(self, scope: Scope, headers: Headers, names: Iterable[bytes]) -> Address | None:
+        """What few connections have (they are `unusual`): TLS, a trusted proxy before them, a root path.
+
+        Args:
+            scope: with "extensions", and all else that the head says.
+            headers: of the request.
+            names: of the header fields, lower-case.
+
+        Returns the client, by the word of a trusted proxy where there is one.
+        """
+        service, client = self.service, self.client
+        if service.root_path:
+            scope["path"] = mounted_path(service.root_path, scope["path"])
+        if self.trusted_peer and not FORWARDING.isdisjoint(names):
+            origin = read_forwarding(headers, service.trusted)
+            client = scope["client"] = origin.client or client
+            scope["scheme"] = origin.scheme or self.scheme
+        if self.tls is not None:
+            scope["extensions"]["tls"] = self.tls.copy()
+        return client
 
     # --- deadlines
 

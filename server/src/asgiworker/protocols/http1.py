@@ -19,12 +19,11 @@ from asgiworker.asgi.exchange import (
     WAITING,
     Exchange,
 )
-from asgiworker.asgi.scope import ASGI_VERSION, decode_path, mounted_path
+from asgiworker.asgi.scope import ASGI_VERSION, decode_path
 from asgiworker.asgi.types import Address, Headers, Scope
 from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Ends
 from asgiworker.protocols.head import EMPTY_LINES, PLAIN, REQUEST_LINE, Refusal, Routing
-from asgiworker.protocols.proxy import FORWARDING, read_forwarding
 from asgiworker.protocols.response import DRAIN_BOUND, STATUS_LINES, ResponseSide
 from asgiworker.protocols.service import NEVER, Service
 
@@ -47,7 +46,6 @@ class HTTP1Connection(ResponseSide):
     """One HTTP/1.x connection; also the carrier of its current exchange."""
 
     __slots__ = (
-        "admitted",
         "awaiting_head",
         "body_received",
         "body_seen",
@@ -62,7 +60,6 @@ class HTTP1Connection(ResponseSide):
 
     def __init__(self, service: Service, proxied: Ends = (None, None)) -> None:
         super().__init__(service, proxied)
-        self.admitted = False  # counts as a connection; one beyond the limit doesn't
         self.ready = True  # between requests, with nothing received, nothing unsent and nothing wrong
         self.awaiting_head = False  # a head has begun, and its deadline runs
         self.scanned = 0  # bytes of it that were looked through
@@ -191,7 +188,7 @@ class HTTP1Connection(ResponseSide):
             "extensions": EXTENSIONS.copy(),
         }
         if self.unusual:
-            self.complete_scope(scope, headers, names)
+            self.request_client = self.complete_scope(scope, headers, names)
         has_body = routing is not PLAIN and (routing.chunked or routing.length > 0)
         exchange = self.exchange = Exchange(self, scope, method == "HEAD", has_body)
         if service.record is not None:
@@ -208,18 +205,6 @@ class HTTP1Connection(ResponseSide):
             service.running.add(exchange)
             if exchange.state is STARTED:
                 self.flush_later()
-
-    def complete_scope(self, scope: Scope, headers: Headers, names: dict[bytes, bytes]) -> None:
-        """What few connections have: TLS, a trusted proxy before them, a root path."""
-        service = self.service
-        if service.root_path:
-            scope["path"] = mounted_path(service.root_path, scope["path"])
-        if self.trusted_peer and not FORWARDING.isdisjoint(names):
-            origin = read_forwarding(headers, service.trusted)
-            self.request_client = scope["client"] = origin.client or self.client
-            scope["scheme"] = origin.scheme or self.scheme
-        if self.tls is not None:
-            scope["extensions"]["tls"] = self.tls.copy()
 
     # --- its body arrives
 
@@ -452,12 +437,8 @@ class HTTP1Connection(ResponseSide):
     def connection_made(self, transport: object) -> None:
         """A client has connected; where too many have, it is told to come back."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        service = self.service
-        if service.admitted >= service.limit_connections:
+        if not self.admitted:
             self.refuse(Refusal(503, "too many connections"))
-        else:
-            self.admitted = True
-            service.admitted += 1
 
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read (RFC 9112 §9.6 allows a half-close)."""
@@ -478,8 +459,6 @@ class HTTP1Connection(ResponseSide):
         exchange, self.exchange = self.exchange, None
         self.lingering = True
         super().connection_lost(exc)
-        if self.admitted:
-            self.service.admitted -= 1
         if exchange is not None:
             if exchange.state is not COMPLETE:
                 self.record(exchange)
