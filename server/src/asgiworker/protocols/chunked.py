@@ -42,11 +42,12 @@ class ChunkedDecoder:
     `decode` takes bytes as they come; `rest` holds what has come after the end of the body.
     """
 
-    __slots__ = ("_buffer", "_extensions", "_fields", "_left", "_limits", "_part", "_size", "rest")
+    __slots__ = ("_buffer", "_extensions", "_fields", "_left", "_limits", "_part", "_scanned", "_size", "rest")
 
     def __init__(self, limits: HeadLimits, fields: int = 0, size: int = 0) -> None:
         self._limits = limits
         self._buffer = b""  # an incomplete line
+        self._scanned = 0  # bytes of it that were looked through
         self._part = Part.SIZE
         self._left = 0  # bytes of the current chunk still to come
         self._extensions = 0
@@ -97,6 +98,7 @@ class ChunkedDecoder:
                     break
                 line = data[position:newline]
                 position = newline + 2
+                self._scanned = 0
                 if self._part is Part.SIZE:
                     self._size_line(line)
                 else:
@@ -135,8 +137,9 @@ class ChunkedDecoder:
 
     def _check_incomplete(self, line: bytes) -> None:
         """A line that has not ended yet: refuse what can't become one, and what is too long already."""
-        if BROKEN_LINE.search(line):
+        if BROKEN_LINE.search(line, max(0, self._scanned - 1)):
             raise Refusal(400, "a line of the chunked coding doesn't end with CRLF")
+        self._scanned = len(line)
         if self._part is Part.SIZE:
             if NO_SIZE.match(line):
                 raise Refusal(400, "invalid chunk header")
