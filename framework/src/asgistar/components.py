@@ -1,0 +1,364 @@
+"""Components: what views and other components are given by type, and where it comes from.
+
+A component is a function that provides a value of a type; a generator function provides it, and cleans up
+when it isn't needed any more. The type is the key: whoever has a parameter of that type gets the value. In a
+request each is made once, however many ask for it; those of the application once in its lifespan.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import FunctionType, MethodType
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NewType,
+    ParamSpec,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    overload,
+)
+
+from asgistar import signature as signatures
+from asgistar.endpoint import alternatives
+from asgistar.errors import ConfigurationError
+from asgistar.parameters import unmarked, wire_kind
+from asgistar.signature import EMPTY, Argument, Signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Lifetime = Literal["request", "app"]
+
+_GENERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
+
+
+class Component(Generic[P, R]):
+    """A function that provides the values of a type. It can still be called as it is.
+
+    Attributes:
+        call: the function.
+        lifetime: how long a value is used: for a request, or as long as the application lives.
+        key: the type.
+        signature: of the function; its parameters are those of a view.
+        is_async: it is `async def`.
+        cleans_up: it is a generator function.
+    """
+
+    def __init__(self, call: Callable[P, R], lifetime: Lifetime = "request", key: Any = None) -> None:
+        self.call = call
+        self.lifetime = lifetime
+        self.signature = signatures.read(call)
+        function = inspect.unwrap(call)
+        self.cleans_up = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        self.key = self._key() if key is None else key
+        if lifetime not in ("request", "app"):
+            raise ConfigurationError(f"The scope of {self} is 'request' or 'app', not {lifetime!r}.")
+
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
+        return self.call(*arguments, **named)
+
+    def __str__(self) -> str:
+        return self.signature.where
+
+    def _key(self) -> Any:
+        returned = self.signature.returns
+        if self.cleans_up:
+            returned = get_args(returned)[0] if get_origin(returned) in _GENERATORS else EMPTY
+        if returned in (EMPTY, None, type(None), Any, object):
+            what = "AsyncIterator[Session]" if self.cleans_up else "Session"
+            raise ConfigurationError(f"{self} must say what it provides, as in `-> {what}`.")
+        told_apart = isinstance(returned, NewType) or get_origin(returned) is Annotated
+        if wire_kind(returned) == "simple" and not told_apart:
+            raise ConfigurationError(
+                f"{self} provides {named(returned)}, and whoever asks for {named(returned)} would get it. "
+                "Make a type of its own for it, with NewType or a class."
+            )
+        return returned
+
+    def entered(self) -> Callable[..., Any]:
+        """What gives the value: the function, or for a generator function one that gives a context of it."""
+        if not self.cleans_up:
+            return self.call
+        return asynccontextmanager(self.call) if self.is_async else contextmanager(self.call)  # type: ignore[arg-type]
+
+
+@overload
+def component(call: Callable[P, R]) -> Component[P, R]: ...
+
+
+@overload
+def component(*, scope: Lifetime = "request") -> Callable[[Callable[P, R]], Component[P, R]]: ...
+
+
+def component(
+    call: Callable[P, R] | None = None, *, scope: Lifetime = "request"
+) -> Component[P, R] | Callable[[Callable[P, R]], Component[P, R]]:
+    """Make a component of a function: `@component`, or `@component(scope="app")`.
+
+    A function that isn't decorated can stand among the components of an application too: as one of a request.
+
+    Raises:
+        ConfigurationError: it doesn't say what it provides.
+    """
+    if call is None:
+        return lambda call: Component(call, scope)
+    return Component(call, scope)
+
+
+def made(value: Any) -> Component[..., Any]:
+    """A component of what may stand for one: a component, a function, an object or a class with `resolve`."""
+    if isinstance(value, Component):
+        return value
+    if isinstance(value, type) and hasattr(value, "resolve"):
+        value = value()
+    if hasattr(value, "resolve"):
+        value = value.resolve
+    if not isinstance(value, FunctionType | MethodType):
+        raise ConfigurationError(
+            f"{value!r} is no component: not a function, and it has no method `resolve`."
+        )
+    return Component(value)
+
+
+def replacing(key: Any, value: Any) -> Component[..., Any]:
+    """A component that takes the place of the one for `key`: a function that provides, or a value."""
+    if isinstance(value, Component):
+        return Component(value.call, value.lifetime, key)
+    if isinstance(value, FunctionType | MethodType):
+        return Component(value, "request", key)
+    return Component(lambda: value, "request", key)
+
+
+def named(annotation: Any) -> str:
+    """What to call a type in an error."""
+    return getattr(annotation, "__name__", None) or str(annotation)
+
+
+class Components:
+    """The components of an application, by the types they provide.
+
+    Args:
+        components: functions, objects with `resolve`, or what `component` made.
+
+    Raises:
+        ConfigurationError: two provide the same type; one needs what nobody provides, needs itself, or lives
+            longer than what it needs.
+    """
+
+    def __init__(self, components: Iterable[Any] = ()) -> None:
+        self._by_key: dict[Any, Component[..., Any]] = {}
+        for each in map(made, components):
+            other = self._by_key.setdefault(each.key, each)
+            if other is not each:
+                raise ConfigurationError(
+                    f"{each} provides {named(each.key)}, and so does {other}. Leave one out, or tell them "
+                    "apart with Annotated or NewType."
+                )
+        for each in self._by_key.values():
+            self._check(each, ())
+
+    def replaced(self, replacements: Mapping[Any, Any]) -> Components:
+        """These components, with others in the place of some."""
+        changed = Components()
+        changed._by_key = dict(self._by_key)
+        for key, value in replacements.items():
+            if key not in self._by_key:
+                raise ConfigurationError(f"There is no component for {named(key)} that could be overridden.")
+            changed._by_key[key] = replacing(key, value)
+        for key in replacements:
+            changed._check(changed._by_key[key], ())
+        return changed
+
+    def needed(self, signature: Signature) -> dict[str, Component[..., Any]]:
+        """The components for the parameters of a function, by their names."""
+        found = {name: self.find(argument, signature) for name, argument in signature.arguments.items()}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def living(self) -> list[Component[..., Any]]:
+        """The components that live as long as the application."""
+        return [each for each in self._by_key.values() if each.lifetime == "app"]
+
+    def find(self, argument: Argument, signature: Signature) -> Component[..., Any] | None:
+        """The component for a parameter; None if there is none.
+
+        Raises:
+            ConfigurationError: there are several.
+        """
+        marker, annotation = unmarked(argument.annotation, argument.name, signature)
+        if marker is not None:
+            return None
+        try:
+            found = self._by_key.get(annotation)
+        except TypeError:  # an annotation that isn't hashable
+            return None
+        if found is not None or annotation is EMPTY:
+            return found
+        members = [self._by_key[each] for each in alternatives(annotation) if each in self._by_key]
+        if get_origin(annotation) is None or not members:
+            return None
+        if len(members) > 1:
+            both = " and ".join(map(str, members))
+            raise ConfigurationError(
+                f"The parameter {argument.name} of {signature.where} may be provided by {both}. Ask for one."
+            )
+        # `Session | None` is given the Session; a qualifier, as in Annotated[Session, "a"], must be met.
+        return members[0] if len(alternatives(annotation)) > 1 else None
+
+    def _check(self, each: Component[..., Any], chain: tuple[Component[..., Any], ...]) -> None:
+        """Check what a component needs, and what that needs."""
+        if each in chain:
+            circle = [*chain[chain.index(each) :], each]
+            raise ConfigurationError(f"Components need each other: {' needs '.join(map(str, circle))}.")
+        for argument in each.signature.arguments.values():
+            needed = self.find(argument, each.signature)
+            if needed is not None:
+                if each.lifetime == "app" and needed.lifetime == "request":
+                    raise ConfigurationError(
+                        f"{each} lives as long as the application, but needs {named(needed.key)} of "
+                        f"{needed}, which is made for each request.{_chained(chain)}"
+                    )
+                self._check(needed, (*chain, each))
+            elif each.lifetime == "app" and argument.default is EMPTY:
+                raise ConfigurationError(
+                    f"The parameter {argument.name} of {each} is {named(argument.annotation)}, which no "
+                    "component provides; and what lives as long as the application has no request."
+                    f"{_chained(chain)}"
+                )
+
+
+def _chained(chain: tuple[Component[..., Any], ...]) -> str:
+    return f" It is needed by {', which is needed by '.join(map(str, reversed(chain)))}." if chain else ""
+
+
+# --- values -----------------------------------------------------------------------------------------------
+
+
+class AppValues(dict[Any, Any]):
+    """The values of the components that live as long as the application: component -> value."""
+
+    def __missing__(self, key: Component[..., Any]) -> Any:
+        raise RuntimeError(
+            f"{named(key.key)} of {key} isn't there: it is made in the lifespan of the application, and "
+            "there was none. Switch it on in the server, or enter `app.scope()`."
+        )
+
+
+class Scope:
+    """Values of components outside of a request, for commands, jobs and tests. See `App.scope`."""
+
+    def __init__(self, components: Components, app_values: AppValues, stack: AsyncExitStack) -> None:
+        self._components = components
+        self._app_values = app_values
+        self._values: dict[Component[..., Any], Any] = {}
+        self._stack = stack
+
+    async def get(self, type: type[T]) -> T:
+        """The value for a type.
+
+        Raises:
+            ConfigurationError: no component provides it.
+        """
+        asked = Signature(type, "get()", {}, EMPTY, False)
+        found = self._components.find(Argument("type", type, EMPTY), asked)
+        if found is None:
+            raise ConfigurationError(f"No component provides {named(type)}.")
+        return cast(T, await self.value(found))
+
+    async def call(self, call: Callable[..., Any], **given: Any) -> Any:
+        """Call a function with what it asks for.
+
+        Args:
+            given: parameters that don't come from components.
+
+        Raises:
+            ConfigurationError: it asks for what no component provides.
+        """
+        arguments = await self._arguments(signatures.read(call), given)
+        result = call(**arguments)
+        return await result if inspect.isawaitable(result) else result
+
+    async def value(self, each: Component[..., Any]) -> Any:
+        """The value of a component, made if it isn't there."""
+        values = self._app_values if each.lifetime == "app" else self._values
+        if each not in values:
+            arguments = await self._arguments(each.signature, {})
+            entered = each.entered()(**arguments)
+            if each.cleans_up and each.is_async:
+                entered = await self._stack.enter_async_context(entered)
+            elif each.cleans_up:
+                entered = self._stack.enter_context(entered)
+            elif each.is_async:
+                entered = await entered
+            values[each] = entered
+        return values[each]
+
+    async def _arguments(self, signature: Signature, given: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = dict(given)
+        for argument in signature.arguments.values():
+            if argument.name in given:
+                continue
+            found = self._components.find(argument, signature)
+            if found is not None:
+                arguments[argument.name] = await self.value(found)
+            elif argument.default is EMPTY:
+                raise ConfigurationError(
+                    f"The parameter {argument.name} of {signature.where} is {named(argument.annotation)}, "
+                    "which no component provides; and there is no request here."
+                )
+        return arguments
+
+
+class Living:
+    """The components that live as long as the application: a part of its lifespan.
+
+    Args:
+        components: of the application.
+
+    Attributes:
+        values: of those that live as long.
+        running: they have been made, or are being made.
+    """
+
+    def __init__(self, components: Components) -> None:
+        self.components = components
+        self.values = AppValues()
+        self.running = False
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Make them all; each after what it needs."""
+        self.running = True
+        scope = Scope(self.components, self.values, self._stack)
+        try:
+            for each in self.components.living():
+                await scope.value(each)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Let them clean up, the last one first."""
+        self.running = False
+        stack, self._stack = self._stack, AsyncExitStack()
+        try:
+            await stack.aclose()
+        finally:
+            self.values.clear()

@@ -1,0 +1,52 @@
+"""Defaults of dataclasses that msgspec leaves out.
+
+A dataclass without slots that msgspec 0.22 makes has the defaults of its fields only through its class: they
+aren't among its own attributes, so encoding it leaves them out. Here they are put in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+
+def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:
+    """Whether a value of a type, or one in it, may lack defaults once msgspec has made it."""
+    seen = set() if seen is None else seen
+    if id(info) in seen:
+        return False
+    seen.add(id(info))
+    if isinstance(info, inspect.DataclassType) and not hasattr(info.cls, "__slots__"):
+        fields = getattr(info.cls, "__dataclass_fields__", {}).values()
+        if any(field.default is not dataclasses.MISSING for field in fields):
+            return True
+    single = ("type", "item_type", "key_type", "value_type")
+    inner: list[inspect.Type | None] = [getattr(info, name, None) for name in single]
+    inner += getattr(info, "types", ())
+    inner += getattr(info, "item_types", ())
+    inner += [field.type for field in getattr(info, "fields", ())]
+    return any(lacks_defaults(each, seen) for each in inner if each is not None)
+
+
+def filled(value: Any) -> Any:
+    """`value`, with the defaults of all dataclasses in it."""
+    if isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            filled(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            filled(each)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            filled(getattr(value, name))
+    elif dataclasses.is_dataclass(value):
+        own = getattr(value, "__dict__", None)
+        for field in dataclasses.fields(value):
+            each = getattr(value, field.name)
+            if own is not None:
+                own.setdefault(field.name, each)
+            filled(each)
+    return value

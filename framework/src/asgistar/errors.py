@@ -1,0 +1,210 @@
+"""What goes wrong: in the making of an application, in a request, in the making of an address.
+
+The errors of a request are problems in the sense of RFC 9457. A view raises them; the client gets their
+document as `application/problem+json`, and its status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, TypedDict
+
+
+class ConfigurationError(Exception):
+    """An application can't be made of what it was given; says what, where, and what to do."""
+
+
+class NoReverseMatch(LookupError):
+    """There is no address for what `url_for` was given."""
+
+
+# --- problems -------------------------------------------------------------------------------------------
+
+ErrorItem = TypedDict(  # `in` is a keyword, so a class can't declare it.
+    "ErrorItem", {"in": str, "path": list[str | int], "code": str, "message": str}
+)
+"""One thing that is wrong with a request.
+
+`in` is `path`, `query`, `header`, `cookie` or `body`; `path` says where in it: names, keys and positions down
+to the value; `code` is for programs, `message` for people.
+"""
+
+
+class Problem(Exception):
+    """An error response (RFC 9457). Raise one of its subclasses, or make your own with a `status`.
+
+    Args:
+        detail: what went wrong this time, for a person.
+        headers: further headers of the response.
+        members: further members of the document.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "about:blank"
+    title: ClassVar[str | None] = None
+
+    def __init__(
+        self, detail: str = "", *, headers: Mapping[str, str] | None = None, **members: object
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers: dict[str, str] = dict(headers or {})
+        self.members = members
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem document."""
+        document: dict[str, Any] = {} if self.type == "about:blank" else {"type": self.type}
+        document["title"] = self.title or HTTPStatus(self.status).phrase
+        document["status"] = self.status
+        if self.detail:
+            document["detail"] = self.detail
+        return document | self.members
+
+
+class BadRequest(Problem):
+    """400: the request can't be read."""
+
+    status = 400
+
+
+class Unauthorized(Problem):
+    """401: it isn't known who asks.
+
+    Args:
+        challenge: what to authenticate with, for the header `WWW-Authenticate` (RFC 9110 §11.6.1).
+    """
+
+    status = 401
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        challenge: str = "Bearer",
+        headers: Mapping[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        super().__init__(detail, headers={"www-authenticate": challenge, **(headers or {})}, **members)
+
+
+class Forbidden(Problem):
+    """403: it is known who asks, and it isn't allowed."""
+
+    status = 403
+
+
+class NotFound(Problem):
+    """404: there is nothing here."""
+
+    status = 404
+
+
+class MethodNotAllowed(Problem):
+    """405: there is something here, but not for this method.
+
+    Args:
+        allowed: the methods that there are, for the header `Allow`.
+    """
+
+    status = 405
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        allowed: Iterable[str],
+        headers: Mapping[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        super().__init__(detail, headers={"allow": ", ".join(allowed), **(headers or {})}, **members)
+
+
+class NotAcceptable(Problem):
+    """406: it can't be given in a form that the client takes."""
+
+    status = 406
+
+
+class Conflict(Problem):
+    """409: the state of things doesn't allow it."""
+
+    status = 409
+
+
+class Gone(Problem):
+    """410: there was something here."""
+
+    status = 410
+
+
+class PreconditionFailed(Problem):
+    """412: what the client took for granted isn't so."""
+
+    status = 412
+
+
+class ContentTooLarge(Problem):
+    """413: the body is larger than we take."""
+
+    status = 413
+    title = "Content Too Large"  # RFC 9110 §15.5.14; Python 3.11 has the name of an older RFC
+
+
+class UnsupportedMediaType(Problem):
+    """415: the body is of a type that we don't take."""
+
+    status = 415
+
+
+class UnprocessableContent(Problem):
+    """422: the request can be read, and makes no sense."""
+
+    status = 422
+    title = "Unprocessable Content"  # RFC 9110 §15.5.21
+
+
+class ValidationFailed(UnprocessableContent):
+    """422: parts of the request aren't what they should be.
+
+    Args:
+        errors: all of them.
+    """
+
+    def __init__(self, errors: list[ErrorItem]) -> None:
+        number = "One value is" if len(errors) == 1 else f"{len(errors)} values are"
+        super().__init__(f"{number} not valid.", errors=errors)
+        self.errors = errors
+
+
+class TooManyRequests(Problem):
+    """429: this client has asked too often.
+
+    Args:
+        retry_after: seconds after which it may ask again, for the header `Retry-After`.
+    """
+
+    status = 429
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        own = {} if retry_after is None else {"retry-after": str(retry_after)}
+        super().__init__(detail, headers={**own, **(headers or {})}, **members)
+
+
+class InternalServerError(Problem):
+    """500: something broke, and the client is told no more than that."""
+
+    status = 500
+
+
+class ServiceUnavailable(Problem):
+    """503: not now."""
+
+    status = 503

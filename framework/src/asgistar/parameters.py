@@ -1,0 +1,350 @@
+"""Where the parameters of a view come from: markers, and the rules for parameters without one.
+
+In this order: an explicit marker; a name in the path; a type of many fields is the body, or the query where
+the method has no body; a simple type is an argument of the query. What is none of these is an error when the
+application is made: it names the parameter, and the place of the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, inspect
+
+from asgistar.endpoint import Endpoint
+from asgistar.errors import ConfigurationError
+from asgistar.pattern import Parameter
+from asgistar.signature import EMPTY, Argument, Signature
+
+T = TypeVar("T")
+
+Where = Literal["path", "query", "header", "cookie", "body"]
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Says where a parameter comes from, and its name there: `Annotated[str, In("header", "x-id")]`."""
+
+    where: Where
+    name: str | None = None
+
+
+Path = Annotated[T, In("path")]
+Query = Annotated[T, In("query")]
+Header = Annotated[T, In("header")]
+"""A header; underscores in the name stand for hyphens."""
+Cookie = Annotated[T, In("cookie")]
+Body = Annotated[T, In("body")]
+"""The body: JSON; `Body[bytes]` is the body as it came, of any type."""
+
+BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A parameter of a view, and where it comes from.
+
+    Attributes:
+        argument: its name in the view.
+        where: the part of the request; `defaults` or `component` if it isn't of the request.
+        name: its name there.
+        type: what it must be, without the marker.
+        default: `EMPTY` if it must be given.
+        exploded: it is an object of which each field is a parameter.
+        keyword: it is given to the view by name.
+    """
+
+    argument: str
+    where: Where | Literal["defaults", "component"]
+    name: str
+    type: Any
+    default: Any
+    exploded: bool = False
+    keyword: bool = True
+
+
+def inputs(
+    endpoint: Endpoint, method: str, signature: Signature, provided: Container[str] = ()
+) -> list[Input]:
+    """Where each parameter of a view or of a component comes from, in their order.
+
+    Args:
+        provided: parameters that components provide.
+
+    Raises:
+        ConfigurationError: of a parameter it can't be told, or it can't be.
+    """
+    found = []
+    for argument in signature.arguments.values():
+        if argument.name in provided:
+            found.append(
+                Input(argument.name, "component", argument.name, Any, EMPTY, False, argument.keyword)
+            )
+        else:
+            found.append(_input(endpoint, method, signature, argument))
+    _check_names(found, signature)
+    return found
+
+
+def with_rest(
+    found: list[Input], endpoint: Endpoint, signature: Signature, taken: Container[str]
+) -> list[Input]:
+    """The inputs of a view, and what is left for its `**rest`.
+
+    Args:
+        taken: the parameters of the path that its components take.
+
+    Raises:
+        ConfigurationError: a parameter of the path is taken by nobody.
+    """
+    names = {each.argument for each in found} | {each.name for each in found if each.where == "path"}
+    rest = []
+    for name in dict.fromkeys((*(slot.name for slot in endpoint.slots), *endpoint.defaults)):
+        if name in names:
+            continue
+        if signature.takes_any:
+            where: Any = "defaults" if name in endpoint.defaults else "path"
+            rest.append(Input(name, where, name, Any, EMPTY))
+        elif name in _own_names(endpoint) and name not in taken and not name.startswith("_"):
+            raise ConfigurationError(
+                f"{endpoint.entry} has a parameter {name}, but {signature.where} has none. Add it to the "
+                f"view, or write <_{name}> if it is not for the view."
+            )
+    return [*found, *rest]
+
+
+def check_bodies(found: Iterable[tuple[Input, Signature]]) -> None:
+    """See that there is one body at most, for a view and its components.
+
+    Raises:
+        ConfigurationError: there are two.
+    """
+    bodies = [f"{each.argument} of {signature.where}" for each, signature in found if each.where == "body"]
+    if len(bodies) > 1:
+        raise ConfigurationError(
+            f"The parameters {' and '.join(bodies)} both would be the body. Make one type of them, or mark "
+            "one of them with Query[…]."
+        )
+
+
+def _own_names(endpoint: Endpoint) -> set[str]:
+    """The names of the parameters in the line of the table itself, not in an Include around it."""
+    return {part.name for part in endpoint.entry.written if isinstance(part, Parameter)}
+
+
+def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argument) -> Input:
+    marker, annotation = unmarked(argument.annotation, argument.name, signature)
+
+    def of(where: Any, name: str | None = None, exploded: bool = False) -> Input:
+        return Input(
+            argument.name,
+            where,
+            name or argument.name,
+            annotation,
+            argument.default,
+            exploded,
+            argument.keyword,
+        )
+
+    in_path = any(slot.name == argument.name for slot in endpoint.slots)
+    if argument.name in endpoint.defaults and marker is None:
+        return of("defaults")
+    if marker is not None and marker.where == "path":
+        if not any(slot.name == (marker.name or argument.name) for slot in endpoint.slots):
+            raise _error(
+                argument,
+                signature,
+                f"is to come from the path, but {endpoint.entry} has no parameter of that name",
+            )
+        return of("path", marker.name)
+    if marker is None and in_path:
+        return of("path")
+    if annotation is EMPTY:
+        raise _error(argument, signature, "has no annotation, and isn't in the path")
+    kind = wire_kind(annotation)
+    if kind is None:
+        raise _error(
+            argument,
+            signature,
+            f"is {_said(annotation)}: neither data that can come from a request, nor in the path, nor is "
+            "there a component for it",
+        )
+    if marker is None:
+        bodiless = method in BODILESS_METHODS
+        marker = In("query" if kind == "simple" or bodiless else "body")
+        if bodiless and kind == "list":
+            raise _error(
+                argument,
+                signature,
+                f"is {_said(annotation)}, which can only come from a body, and {method} has none. "
+                "If it is to have one, write Body[…]",
+            )
+    if marker.where == "body":
+        return of("body")
+    if kind == "list":
+        raise _error(argument, signature, f"is {_said(annotation)}, which can't come from the {marker.where}")
+    name = marker.name
+    if marker.where == "header":
+        name = (name or argument.name.replace("_", "-")).lower()
+    if kind == "object":
+        if argument.default is not EMPTY:
+            raise _error(
+                argument, signature, "has a default. Give defaults to the fields of its type instead"
+            )
+        _check_fields(annotation, argument, signature, marker.where)
+    return of(marker.where, name, exploded=kind == "object")
+
+
+def unmarked(annotation: Any, name: str, signature: Signature) -> tuple[In | None, Any]:
+    """The marker of an annotation, and the annotation without it."""
+    if get_origin(annotation) is not Annotated:
+        for member in get_args(annotation):
+            if get_origin(member) is Annotated and any(isinstance(each, In) for each in member.__metadata__):
+                raise ConfigurationError(
+                    f"The parameter {name} of {signature.where} has a marker inside of its type. Write it "
+                    "around the whole type, as in Header[str | None]."
+                )
+        return None, annotation
+    markers = [each for each in annotation.__metadata__ if isinstance(each, In)]
+    if len(markers) > 1:
+        raise ConfigurationError(f"The parameter {name} of {signature.where} has two markers. Leave one out.")
+    others = tuple(each for each in annotation.__metadata__ if not isinstance(each, In))
+    base = annotation.__origin__
+    return (markers[0] if markers else None), (Annotated[(base, *others)] if others else base)
+
+
+def _said(annotation: Any) -> str:
+    return getattr(annotation, "__name__", None) or str(annotation)
+
+
+def _error(argument: Argument, signature: Signature, what: str) -> ConfigurationError:
+    return ConfigurationError(f"The parameter {argument.name} of {signature.where} {what}.")
+
+
+# --- types ------------------------------------------------------------------------------------------------
+
+_SIMPLE = (
+    inspect.AnyType, inspect.NoneType, inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType,
+    inspect.BytesType, inspect.DecimalType, inspect.UUIDType, inspect.DateTimeType, inspect.DateType,
+    inspect.TimeType, inspect.TimeDeltaType, inspect.EnumType, inspect.LiteralType,
+)  # fmt: skip
+_OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
+_MANY = (
+    inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType, inspect.CollectionType,
+)  # fmt: skip
+
+Fielded = inspect.StructType | inspect.DataclassType | inspect.TypedDictType
+
+
+def type_info(annotation: Any) -> inspect.Type | None:
+    """What msgspec says of a type; None if it is no type of data."""
+    try:
+        return known_type(annotation)
+    except TypeError:
+        return None
+
+
+@lru_cache(1024)
+def known_type(annotation: Any) -> inspect.Type:
+    """What msgspec says of a type.
+
+    Raises:
+        TypeError: it can't be a type of data; says why.
+    """
+    msgspec.json.Decoder(annotation)  # finds what `type_info` doesn't: unions that can't be told apart
+    return unwrapped(inspect.type_info(annotation))
+
+
+def unwrapped(info: inspect.Type) -> inspect.Type:
+    """`info` without the metadata around it."""
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return info
+
+
+def wire_kind(annotation: Any) -> Literal["simple", "object", "list"] | None:
+    """What a type can be made of: texts, a field each, or only a body; None if it is no type of data."""
+    info = type_info(annotation)
+    if info is None or _has_own_class(info):
+        return None
+    if _is_simple(info):
+        return "simple"
+    return "object" if isinstance(info, _OBJECTS) else "list"
+
+
+def _has_own_class(info: inspect.Type) -> bool:
+    info = unwrapped(info)
+    if isinstance(info, inspect.CustomType):
+        return True
+    if isinstance(info, inspect.UnionType):
+        return any(_has_own_class(member) for member in info.types)
+    return isinstance(info, _MANY) and _has_own_class(info.item_type)
+
+
+def _is_simple(info: inspect.Type, inside: bool = False) -> bool:
+    info = unwrapped(info)
+    if isinstance(info, inspect.UnionType):
+        return all(_is_simple(member, inside) for member in info.types)
+    if isinstance(info, _MANY) and not inside:
+        return _is_simple(info.item_type, inside=True)
+    return isinstance(info, _SIMPLE)
+
+
+def is_limited(annotation: Any) -> bool:
+    """Whether a type has constraints, or one of a union has."""
+    if get_origin(annotation) is Annotated and any(
+        isinstance(each, Meta) for each in annotation.__metadata__
+    ):
+        return True
+    return any(is_limited(each) for each in get_args(annotation) if get_origin(annotation) is not Literal)
+
+
+def takes_many(info: inspect.Type | None) -> bool:
+    """Whether a value is a list of texts, not one text."""
+    info = info and unwrapped(info)
+    if isinstance(info, inspect.UnionType):
+        return any(takes_many(member) for member in info.types)
+    return isinstance(info, _MANY)
+
+
+def fields(annotation: Any) -> Iterable[inspect.Field]:
+    """The fields of an object type."""
+    info = type_info(annotation)
+    assert isinstance(info, _OBJECTS)
+    return info.fields
+
+
+def _check_fields(annotation: Any, argument: Argument, signature: Signature, where: str) -> None:
+    for field in fields(annotation):
+        if not _is_simple(field.type):
+            raise _error(
+                argument,
+                signature,
+                f"is {_said(annotation)}, but its field {field.name} can't come from the {where}",
+            )
+
+
+def _check_names(found: list[Input], signature: Signature) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for each in found:
+        if each.where in ("body", "defaults", "path", "component"):
+            continue
+        for name in wire_names(each).values():
+            other = taken.setdefault((each.where, name), each.argument)
+            if other != each.argument:
+                raise ConfigurationError(
+                    f"The parameters {other} and {each.argument} of {signature.where} both are {name!r} in "
+                    f"the {each.where}."
+                )
+
+
+def wire_names(each: Input) -> Mapping[str, str]:
+    """The key of each value in the data that is converted -> its name in the request."""
+    if not each.exploded:
+        return {each.name: each.name}
+    names = [field.encode_name for field in fields(each.type)]
+    return {name: name.replace("_", "-").lower() if each.where == "header" else name for name in names}

@@ -1,0 +1,141 @@
+"""What the signature of a callable says: its parameters with their annotations, and what it returns.
+
+Annotations written as text (`from __future__ import annotations`) are resolved here, also those with the
+names of classes that are local to a function, as long as that function is running.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, get_type_hints
+
+from asgistar.errors import ConfigurationError
+
+EMPTY: Any = inspect.Parameter.empty
+"""No annotation, or no default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A parameter of a callable.
+
+    Attributes:
+        annotation: its type, `EMPTY` if it has none.
+        default: its default, `EMPTY` if it has none.
+        keyword: it may be given by name.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+    keyword: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """The signature of a callable.
+
+    Attributes:
+        where: what to call the callable in an error: "create() at app.py:12".
+        returns: its return annotation, `EMPTY` if it has none.
+        takes_any: it has a parameter `**rest`.
+    """
+
+    call: Callable[..., Any]
+    where: str
+    arguments: Mapping[str, Argument]
+    returns: Any
+    takes_any: bool
+
+
+def read(call: Callable[..., Any]) -> Signature:
+    """The signature of `call`.
+
+    Raises:
+        ConfigurationError: an annotation can't be resolved, or there is no signature.
+    """
+    where = described(call)
+    try:
+        parameters = inspect.signature(call).parameters.values()
+        function = _function(call)
+        hints = get_type_hints(function, None, _locals_around(function), include_extras=True)
+    except NameError as error:
+        raise ConfigurationError(
+            f"An annotation of {where} can't be resolved: {error}. Import or define the name at the level of "
+            "the module, not only for type checkers."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"The signature of {where} can't be read: {error}.") from error
+    arguments = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        arguments[parameter.name] = Argument(
+            parameter.name,
+            hints.get(parameter.name, EMPTY),
+            parameter.default,
+            parameter.kind is not parameter.POSITIONAL_ONLY,
+        )
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    return Signature(call, where, arguments, hints.get("return", EMPTY), takes_any)
+
+
+def _locals_around(function: Any) -> Mapping[str, Any] | None:
+    """The local names of the function in which a function was defined, as long as that is still running."""
+    around, local, _ = getattr(function, "__qualname__", "").rpartition(".<locals>.")
+    code: Any = getattr(function, "__code__", None)
+    frame = sys._getframe(1) if local and code is not None else None
+    while frame is not None and (
+        frame.f_code.co_qualname != around or frame.f_code.co_filename != code.co_filename
+    ):
+        frame = frame.f_back
+    # Not copied: to copy the locals of a comprehension ends Python 3.13.0 with a segmentation fault.
+    return None if frame is None else frame.f_locals
+
+
+def _function(call: Callable[..., Any]) -> Any:
+    """The function behind a partial, or behind an object that can be called: it has the annotations."""
+    while isinstance(call, functools.partial):
+        call = call.func
+    if inspect.isroutine(call):
+        return inspect.unwrap(call)
+    owner, name = (call, "__init__") if isinstance(call, type) else (type(call), "__call__")
+    return getattr(owner, name)
+
+
+def is_async(call: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine."""
+    return inspect.iscoroutinefunction(inspect.unwrap(_function(call)))
+
+
+def described(call: Callable[..., Any]) -> str:
+    """The name of `call` and the place of its definition: "create() at app.py:12"."""
+    function = _function(call)
+    name = getattr(function, "__qualname__", repr(call)).replace("<locals>.", "")
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return f"{name}()"
+    return f"{name}() at {place(code.co_filename, code.co_firstlineno)}"
+
+
+def place(file: str, line: int) -> str:
+    """`file:line`, relative to the current folder where it is in it."""
+    try:
+        inside = os.path.relpath(file)
+    except ValueError:  # another drive, on Windows
+        inside = file
+    return f"{file if inside.startswith(os.pardir) else inside}:{line}"
+
+
+def caller() -> FrameType:
+    """The frame that called into this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "asgistar":
+        frame = frame.f_back
+    return frame

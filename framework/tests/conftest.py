@@ -1,0 +1,166 @@
+"""What the tests share: the question where a path leads, and a client that calls an application."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+
+from asgistar import App
+from asgistar.route import Entry, Route
+from asgistar.router import Router
+
+Resolve = Callable[..., tuple[str, dict[str, Any]] | None]
+
+
+@pytest.fixture
+def resolve() -> Resolve:
+    """`resolve(routes, path)`: the name of the route that takes the path, and the arguments of its view."""
+
+    def ask(
+        routes: Iterable[Entry] | Router, path: str, method: str = "GET", host: str = ""
+    ) -> tuple[str, dict[str, Any]] | None:
+        router = routes if isinstance(routes, Router) else Router(routes)
+        found = router.match(method, path, host)
+        if found is None:
+            return None
+        endpoint, values = found
+        return endpoint.name or endpoint.path, endpoint.arguments(values)
+
+    return ask
+
+
+def view(**arguments: Any) -> None:
+    """A view that takes every argument."""
+
+
+def get(path: str, name: str = "", **options: Any) -> Route:
+    """A route of this path for GET."""
+    return Route(path, "GET", view, name=name, **options)
+
+
+@pytest.fixture(name="get")
+def _get() -> Callable[..., Route]:
+    """`get(path, name)`: a route to a view that takes every argument."""
+    return get
+
+
+# --- a client -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Answer:
+    """A response."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded; it must say that it is JSON, and how long it is."""
+        assert self.headers["content-type"] in ("application/json", "application/problem+json")
+        assert self.headers["content-length"] == str(len(self.body))
+        return json.loads(self.body)
+
+    @property
+    def errors(self) -> list[tuple[Any, ...]]:
+        """What is told to be wrong: where, path, code."""
+        return [(each["in"], *each["path"], each["code"]) for each in self.json["errors"]]
+
+
+Target = Callable[..., Any]
+
+
+class Client:
+    """Calls an application as a server would, with one request at a time."""
+
+    def __init__(self, app: Target) -> None:
+        self.app = app
+
+    async def __call__(
+        self,
+        method: str,
+        target: str,
+        *,
+        json: Any = None,
+        body: bytes | list[bytes | None] = b"",
+        headers: dict[str, str] | list[tuple[str, str]] | None = None,
+        **scope: Any,
+    ) -> Answer:
+        """The answer to a request. A list as the body comes in these parts; None in it: the client leaves."""
+        path, _, query = target.partition("?")
+        fields = list(headers.items() if isinstance(headers, dict) else headers or [])
+        if json is not None:
+            body = _dumped(json)
+            fields.append(("content-type", "application/json"))
+        parts = body if isinstance(body, list) else [body]
+        messages = [
+            {"type": "http.disconnect"}
+            if part is None
+            else {"type": "http.request", "body": part, "more_body": index < len(parts) - 1}
+            for index, part in enumerate(parts)
+        ]
+        answer = Answer()
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return messages.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+                assert len(answer.headers) == len(message["headers"])
+            else:
+                answer.body += message["body"]
+
+        full = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote_to_bytes(path).decode(),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields],
+            "client": ("127.0.0.1", 1234),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+            "extensions": {},
+        }
+        await self.app({**full, **scope}, receive, send)
+        assert sent in ([], ["http.response.start", "http.response.body"])
+        return answer
+
+    async def get(self, target: str, **options: Any) -> Answer:
+        """The answer to a GET request."""
+        return await self("GET", target, **options)
+
+    async def post(self, target: str, json: Any = None, **options: Any) -> Answer:
+        """The answer to a POST request."""
+        return await self("POST", target, json=json, **options)
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+Connect = Callable[..., Client]
+
+
+@pytest.fixture(name="client")
+def _client() -> Connect:
+    """`client(Route(…), …)` or `client([…], slashes="redirect")`: a client of such an application."""
+
+    def make(*routes: Any, **options: Any) -> Client:
+        return Client(App(routes[0] if isinstance(routes[0], list) else routes, **options))
+
+    return make

@@ -1,0 +1,168 @@
+"""The source that is run for a view: what it says, and what it costs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pytest
+
+from asgistar import App, Created, Header, Include, Meta, Route, Struct
+
+if TYPE_CHECKING:
+    from framework.tests.conftest import Client, Connect
+
+
+class Note(Struct):
+    title: str
+    done: bool = False
+
+
+async def constant() -> dict[str, str]:
+    return {"hello": "world"}
+
+
+async def archive(year: int, q: str = "", page: int = 1) -> list[Note]:
+    return [Note(q, page > 1)]
+
+
+async def create(note: Note) -> Created[Note]:
+    return note
+
+
+def everything(
+    id: Annotated[int, Meta(ge=1)], where: Note, x_id: Header[str], n: int = 1, more: bool = False
+) -> None: ...
+
+
+def source(*routes: Any) -> str:
+    (endpoint,) = App(routes).router.endpoints
+    (plan,) = endpoint.handlers.values()
+    text: str = plan.source
+    return text
+
+
+def test_a_view_that_asks_for_nothing_is_only_called() -> None:
+    assert source(Route("/", "GET", constant)) == (
+        "async def plan_of_constant(scope, receive, values):\n"
+        "    result = await view()\n"
+        "    if isinstance(result, Response):\n"
+        "        return result.reply()\n"
+        "    content = encode(result)\n"
+        '    return 200, [JSON, (b"content-length", b"%d" % len(content))], content\n'
+    )
+
+
+def test_path_and_query() -> None:
+    assert source(Route("/<year>/", "GET", archive)) == (
+        "async def plan_of_archive(scope, receive, values):\n"
+        '    text = scope["query_string"]\n'
+        "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
+        "    try:\n"
+        "        query = convert(in_query, Query, strict=False)\n"
+        "    except INVALID as error:\n"
+        "        raise explain(error, query=in_query) from None\n"
+        "    result = await view(year=values[0], q=query.q, page=query.page)\n"
+        "    if not is_declared(result):\n"
+        "        return reply(result)\n"
+        "    content = encode(result)\n"
+        '    return 200, [JSON, (b"content-length", b"%d" % len(content))], content\n'
+    )
+
+
+def test_a_body() -> None:
+    assert source(Route("/", "POST", create, body_limit=1000)) == (
+        "async def plan_of_create(scope, receive, values):\n"
+        "    content = await read_json(scope, receive, 1000, True)\n"
+        "    try:\n"
+        "        body = decode(content)\n"
+        "    except INVALID as error:\n"
+        "        raise explain(error, body=content) from None\n"
+        "    result = await view(note=body)\n"
+        "    if not is_declared(result):\n"
+        "        return reply(result)\n"
+        "    content = encode(result)\n"
+        '    return 201, [JSON, (b"content-length", b"%d" % len(content))], content\n'
+    )
+
+
+def test_everything_there_is() -> None:
+    assert source(Include("/<tenant>", [Route("/<id>", "GET", everything, defaults={"more": True})])) == (
+        "async def plan_of_everything(scope, receive, values):\n"
+        "    in_path = {'id': values[1]}\n"
+        '    text = scope["query_string"]\n'
+        "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
+        '    in_header = read_header(scope["headers"], WANTED_HEADER)\n'
+        "    try:\n"
+        "        path = convert(in_path, Path, strict=False)\n"
+        "        query = convert(in_query, Query, strict=False)\n"
+        "        where_ = convert(in_query, Type_where, strict=False)\n"
+        "        header = convert(in_header, Header, strict=False)\n"
+        "    except INVALID as error:\n"
+        "        raise explain(error, path=in_path, query=in_query, header=in_header) from None\n"
+        "    result = await in_thread(view, id=path.id, where=where_, x_id=header.x_id, n=query.n, "
+        "more=default_more)\n"
+        "    if result is not None:\n"
+        "        return reply(result)\n"
+        '    return 204, [], b""\n'
+    )
+
+
+def test_a_view_without_a_name_has_a_plan_too() -> None:
+    assert source(Route("/", "GET", lambda: 1)).startswith("async def plan(scope, receive, values):\n")
+
+
+# --- what it costs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask(client: Connect) -> Client:
+    return client(
+        Route("/", "GET", constant),
+        Include("/notes", [Route("/<int:year>/", "GET", archive), Route("/", "POST", create)]),
+        *(Route(f"/other{number}/<int:id>", "GET", lambda id: id) for number in range(100)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body", "budget"),
+    [
+        ("GET", "/", b"", b"", 12),
+        ("GET", "/notes/2026/", b"q=some+words&page=3", b"", 20),
+        ("POST", "/notes/", b"", b'{"title": "a"}', 16),
+    ],
+)
+async def test_a_request_takes_no_more_python_calls_than_its_budget(
+    method: str, path: str, query: bytes, body: bytes, budget: int, ask: Client
+) -> None:
+    """A call is one of a Python function, or a coroutine that goes on; the view's are among them."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": [(b"host", b"x"), (b"content-type", b"application/json"), (b"content-length", b"14")],
+    }
+    statuses = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    calls: list[str] = []
+
+    def note_calls(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    await ask.app(scope, receive, send)
+    sys.setprofile(note_calls)
+    try:
+        await ask.app(scope, receive, send)
+    finally:
+        sys.setprofile(None)
+    assert statuses[0] in (200, 201)
+    assert len(calls) <= budget, calls
