@@ -32,7 +32,6 @@ def several(known: Sequence[str]) -> Callable[[str], list[str]]:
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     rows = [*(workload.name for workload in WORKLOADS), IDLE]
-    usual = [*(workload.name for workload in WORKLOADS if workload.usual), IDLE]
     servers = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
@@ -42,9 +41,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--rows",
         type=several(rows),
-        default=usual,
+        default=rows,
         metavar="NAME,…",
-        help=f"of {', '.join(rows)} (default: all but {', '.join(sorted(set(rows) - set(usual)))})",
+        help=f"of {', '.join(rows)} (default: all)",
     )
     parser.add_argument(
         "--servers",
@@ -53,7 +52,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME,…",
         help=f"of {', '.join(servers)} (default: all)",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each server in each row (default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server in each row (default: 3)")
     parser.add_argument("--duration", type=float, default=0.8, help="seconds of each run (default: 0.8)")
     parser.add_argument(
         "--output",
@@ -71,7 +70,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="also put tables, chart and raw figures into docs/ and the README",
+        help="also put tables, charts and raw figures into docs/ and the README; rows that were measured"
+        " take the place of those published, the others stay",
     )
     chosen = parser.parse_args(arguments)
     if chosen.rounds < 1 or chosen.duration <= 0:
@@ -100,7 +100,8 @@ def measure(rows: Sequence[str], servers: Sequence[str], rounds: int, seconds: f
             kept = one.absent or f"{report.kilobytes(one.per_connection):>9} KB"
             bench.say(f"  {peer.title:26}{kept}")
             idle.append(one)
-    return Results(conditions(rounds, seconds), cells, idle)
+    there = conditions(rounds, seconds)
+    return Results(dict.fromkeys(rows, there), cells, idle)
 
 
 def title(peers: Sequence[Peer], name: str) -> str:
@@ -119,12 +120,16 @@ def told(cell: Cell) -> str:
     )
 
 
-def publish(results: Results, tables: str) -> None:
-    """Put tables and chart into the documentation, the chart into the README."""
-    fill(PAGE, f"![{CHART}](benchmarks.svg)\n\n{tables}")
-    fill(README, f"![{CHART}](docs/benchmarks.svg)\n\n{report.summary(results)}\n")
+def publish(results: Results) -> None:
+    """Put tables and chart into the documentation, a smaller chart and the headlines into the README."""
+    kept = PAGE.with_suffix(".json")
+    if kept.exists():
+        results = Results.from_json(kept.read_text()).renewed(results)
+    fill(PAGE, f"![{CHART}](benchmarks.svg)\n\n{report.markdown(results)}")
+    fill(README, f"![{CHART}](docs/benchmarks-summary.svg)\n\n{report.summary(results)}\n")
     PAGE.with_suffix(".svg").write_text(chart.svg(results))
-    PAGE.with_suffix(".json").write_text(results.to_json())
+    PAGE.with_name("benchmarks-summary.svg").write_text(chart.svg(results, headlines=True))
+    kept.write_text(results.to_json())
 
 
 def fill(page: Path, content: str) -> None:
@@ -152,7 +157,7 @@ def main() -> None:
     (output / "results.md").write_text(tables)
     (output / "chart.svg").write_text(chart.svg(results))
     if chosen.publish:
-        publish(results, tables)
+        publish(results)
     print(f"Written to {output} after {time.monotonic() - began:.0f} s.", file=sys.stderr)
 
 

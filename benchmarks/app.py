@@ -113,10 +113,46 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
+ACCEPT = {"type": "websocket.accept"}
+
+
+async def echo_messages(receive: Receive, send: Send) -> None:
+    """Each message goes back as it came."""
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text")
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+#: Those who listen to what any of them says.
+LISTENERS: set[Send] = set()
+
+
+async def broadcast(receive: Receive, send: Send) -> None:
+    """Each message goes to everybody."""
+    LISTENERS.add(send)
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            sent = {"type": "websocket.send", "text": message["text"]}
+            for to_listener in list(LISTENERS):
+                try:
+                    await to_listener(sent)
+                except Exception:  # it has gone; each server says so in its own way
+                    LISTENERS.discard(to_listener)
+    finally:
+        LISTENERS.discard(send)
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Every server imports this one name."""
     if scope["type"] == "http":
         await HANDLERS[scope["path"]](scope, receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send(ACCEPT)
+        await (broadcast if scope["path"] == "/broadcast" else echo_messages)(receive, send)
     elif scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})

@@ -90,9 +90,10 @@ def panel(results: Results, workload: Workload) -> Panel | None:
     return Panel(workload, bars, floors[0] if floors else None, (PANEL_WIDTH - LABELS - VALUES) / longest)
 
 
-def svg(results: Results) -> str:
-    """The whole chart."""
-    panels = [shown for workload in results.workloads if (shown := panel(results, workload))]
+def svg(results: Results, *, headlines: bool = False) -> str:
+    """The whole chart; with `headlines`, the one for the README."""
+    workloads = [workload for workload in results.workloads if workload.headline or not headlines]
+    panels = [shown for workload in workloads if (shown := panel(results, workload))]
     lines = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
     columns = min(COLUMNS, max(2, len(panels)))
     width = 2 * MARGIN + columns * PANEL_WIDTH + (columns - 1) * GAP_X
@@ -102,10 +103,16 @@ def svg(results: Results) -> str:
         for column, shown in enumerate(line):
             drawn += draw(shown, MARGIN + column * (PANEL_WIDTH + GAP_X), top)
         top += max(shown.height for shown in line) + GAP_Y
-    there = results.conditions
-    foot = (
-        f"{there.date} · {there.processor}, {there.processors} CPUs · {there.python} · "
-        f"one worker unless said · medians of {there.rounds} rounds"
+    there = [results.conditions[workload.name] for workload in workloads]
+    rounds = sorted({conditions.rounds for conditions in there})
+    foot = " · ".join(
+        (
+            " – ".join(sorted({min(c.date for c in there), max(c.date for c in there)})),
+            ", ".join(sorted({f"{c.processor}, {c.processors} CPUs" for c in there})),
+            ", ".join(sorted({c.python for c in there})),
+            "one worker unless said",
+            f"medians of {' to '.join(map(str, sorted({rounds[0], rounds[-1]})))} rounds",
+        )
     )
     height = top + MARGIN - 4
     best = summary(panels)

@@ -1,4 +1,4 @@
-"""The clients: wrk for HTTP/1.1, h2load for HTTP/2, a few sockets of our own for the idle connections."""
+"""The clients: wrk for HTTP/1.1, h2load for HTTP/2 and handshakes, our own for messages and what is idle."""
 
 import json
 import math
@@ -9,12 +9,18 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
 from benchmarks.peers import Workload
 
+#: Where `python -m benchmarks.messages` is found.
+REPOSITORY = Path(__file__).resolve().parent.parent
 IDLE_CONNECTIONS = 5_000
 #: How many of the idle connections are opened at a time: fewer than the shortest backlog of any server holds.
 ROUND = 32
@@ -42,13 +48,13 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """What one run of a client saw. Latencies are in seconds."""
+    """What one run of a client saw. Latencies are in seconds; None where the client doesn't tell."""
 
     requests: float
     seconds: float
     failed: int
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
 
 
 def write_files(directory: Path) -> None:
@@ -60,9 +66,30 @@ def write_files(directory: Path) -> None:
             path.write_bytes(bytes(range(256)) * (size // 256))
 
 
+def write_certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate of P-256 for this machine, as most have them today, and its key."""
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    if not key.exists():
+        made = trustme.CA().issue_cert("127.0.0.1", "localhost")
+        certificate.write_bytes(b"".join(part.bytes() for part in made.cert_chain_pems))
+        made.private_key_pem.write_to_path(str(key))
+    return certificate, key
+
+
 def run(workload: Workload, port: int, seconds: float) -> Answers:
     """Load that port with that workload. Raises `LoadFailed` if anything but 200 comes back."""
-    return run_h2load(workload, port, seconds) if workload.streams else run_wrk(workload, port, seconds)
+    if workload.websocket:
+        return run_messages(workload, port, seconds)
+    if workload.handshakes:
+        return run_handshakes(workload, port, seconds)
+    if workload.streams:
+        return run_h2load(workload, port, seconds)
+    return run_wrk(workload, port, seconds)
+
+
+def url(workload: Workload, port: int) -> str:
+    """What is asked for."""
+    return f"{'https' if workload.tls else 'http'}://127.0.0.1:{port}{workload.path}"
 
 
 def run_wrk(workload: Workload, port: int, seconds: float) -> Answers:
@@ -77,7 +104,7 @@ def run_wrk(workload: Workload, port: int, seconds: float) -> Answers:
         command = [
             *("wrk", "--threads", "1", "--connections", str(workload.connections)),
             *("--duration", f"{math.ceil(seconds) + 1}s", "--timeout", "10s", "--script", written.name),
-            f"http://127.0.0.1:{port}{workload.path}",
+            url(workload, port),
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
             try:
@@ -91,11 +118,11 @@ def run_wrk(workload: Workload, port: int, seconds: float) -> Answers:
     if not summaries:
         raise LoadFailed(f"wrk: {complaints.strip() or printed.strip()}")
     summary = json.loads(summaries[0])
-    if summary["refused"] or not summary["requests"]:
-        raise LoadFailed(f"wrk: {summary['refused']} of {summary['requests']} answers were errors")
     requests = float(summary["requests"])
     if workload.answers > SIZEABLE:
         requests = summary["bytes"] / workload.answers
+    if summary["refused"] or not requests:
+        raise LoadFailed(f"wrk: {summary['refused']} of {summary['requests']} answers were errors")
     return Answers(
         requests=requests,
         seconds=summary["microseconds"] / 1e6,
@@ -106,32 +133,83 @@ def run_wrk(workload: Workload, port: int, seconds: float) -> Answers:
 
 
 def run_h2load(workload: Workload, port: int, seconds: float) -> Answers:
-    """HTTP/2 with prior knowledge by h2load, one thread."""
-    with tempfile.NamedTemporaryFile("r", suffix=".tsv") as log:
-        finished = subprocess.run(
-            [
-                *("h2load", "--threads", "1", "--clients", str(workload.connections)),
-                *("--max-concurrent-streams", str(workload.streams)),
-                *("--duration", str(math.ceil(seconds)), "--log-file", log.name),
-                f"http://127.0.0.1:{port}{workload.path}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=seconds + 30,
+    """HTTP/2 by h2load, one thread; with prior knowledge, on TLS by ALPN."""
+    with (
+        tempfile.NamedTemporaryFile("r", suffix=".tsv") as log,
+        tempfile.NamedTemporaryFile("wb", suffix=".body") as posted,
+    ):
+        posted.write(b"x" * workload.posts)
+        posted.flush()
+        printed = h2load(
+            *("--clients", str(workload.connections), "--max-concurrent-streams", str(workload.streams)),
+            *("--duration", str(math.ceil(seconds)), "--log-file", log.name),
+            *(("--data", posted.name) if workload.posts else ()),
+            url(workload, port),
         )
         # Each line: when it began, the status, how many microseconds it took.
         times = sorted(int(line.split()[2]) / 1e6 for line in log)
-    done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", finished.stdout)
-    took = re.search(r"finished in ([\d.]+)s", finished.stdout)
-    if done is None or took is None or not times:
-        raise LoadFailed(f"h2load: {finished.stderr.strip() or finished.stdout.strip()}")
+    if not times:
+        raise LoadFailed(f"h2load: {printed.strip()}")
+    if workload.tls and "Application protocol: h2" not in printed:
+        raise LoadFailed("HTTP/2 was not chosen")
+    done, failed, took = h2load_summary(printed)
     return Answers(
-        requests=float(done[1]),
-        seconds=float(took[1]),
-        failed=int(done[2]) + int(done[3]),
+        requests=done,
+        seconds=took,
+        failed=failed,
         p50=times[len(times) // 2],
         p99=times[len(times) * 99 // 100],
     )
+
+
+def run_handshakes(workload: Workload, port: int, seconds: float) -> Answers:
+    """Connections that make one request each, so many at a time, by h2load, which resumes no session."""
+    count = str(workload.connections)
+    requests, failed, began = 0, 0, time.perf_counter()
+    while (took := time.perf_counter() - began) < seconds:
+        printed = h2load("--h1", "--clients", count, "--requests", count, url(workload, port))
+        more, lost, _ = h2load_summary(printed)
+        requests, failed = requests + more, failed + lost
+    return Answers(requests=requests, seconds=took, failed=failed, p50=None, p99=None)
+
+
+def h2load(*arguments: str) -> str:
+    """What h2load prints; it runs on one thread."""
+    finished = subprocess.run(
+        ["h2load", "--threads", "1", *arguments], capture_output=True, text=True, timeout=60
+    )
+    if finished.returncode:
+        raise LoadFailed(f"h2load: {finished.stderr.strip() or finished.stdout.strip()}")
+    return finished.stdout
+
+
+def h2load_summary(printed: str) -> tuple[int, int, float]:
+    """Requests that were answered, those that weren't, and the seconds that all took."""
+    done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", printed)
+    took = re.search(r"finished in ([\d.]+)(m?s)", printed)
+    if done is None or took is None or done[1] == "0":
+        raise LoadFailed(f"h2load: {printed.strip()}")
+    return int(done[1]), int(done[2]) + int(done[3]), float(took[1]) / (1000 if took[2] == "ms" else 1)
+
+
+def run_messages(workload: Workload, port: int, seconds: float) -> Answers:
+    """WebSocket messages by `benchmarks.messages`."""
+    options = ["--broadcast"] if workload.websocket == "broadcast" else []
+    options += ["--deflate"] if workload.deflate else []
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.messages", str(port), workload.path),
+            *("--clients", str(workload.connections), "--size", str(workload.answers)),
+            *("--seconds", str(seconds), *options),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 30,
+    )
+    if finished.returncode:
+        raise LoadFailed(finished.stderr.strip())
+    return Answers(**json.loads(finished.stdout))
 
 
 class IdleConnections:

@@ -21,6 +21,8 @@ from benchmarks.processes import TICK, Server, ServerFailed, free_port
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WARM_UP = 0.25
+#: On a busy machine, wrk needs longer for its handshakes than that.
+TLS_WARM_UP = 0.6
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Run:
     requests: float
     seconds: float
     cpu: float
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
     failed: int
     peak_memory: int
     #: Lines in the access log per request, in the row that asks for one.
@@ -50,9 +52,10 @@ class Cell:
     runs: list[Run] = field(default_factory=list)
     absent: str = ""
 
-    def median(self, figure: Callable[[Run], float]) -> float | None:
-        """The median of that figure over the runs."""
-        return statistics.median(map(figure, self.runs)) if self.runs else None
+    def median(self, figure: Callable[[Run], float | None]) -> float | None:
+        """The median of that figure over the runs that have it."""
+        known = [known for run in self.runs if (known := figure(run)) is not None]
+        return statistics.median(known) if known else None
 
     @property
     def cpu_per_request(self) -> float | None:
@@ -90,6 +93,7 @@ class Bench:
 
     def row(self, workload: Workload, peers: Sequence[Peer], *, rounds: int, seconds: float) -> list[Cell]:
         """Measure these servers at that work."""
+        peers = [peer for peer in peers if not workload.among or peer.name in workload.among]
         cells = {peer.name: Cell(peer.name, workload.name, absent=missing(peer, workload)) for peer in peers}
         for turn in range(rounds):
             for peer in rotated(peers, turn):
@@ -104,7 +108,7 @@ class Bench:
         try:
             server.start()
             check(server, workload)
-            warm_up = load.run(workload, server.port, WARM_UP)
+            warm_up = load.run(workload, server.port, TLS_WARM_UP if workload.tls else WARM_UP)
             busy, client, before = machine_cpu(), client_cpu(), server.usage()
             answers = load.run(workload, server.port, seconds)
             busy, client, after = machine_cpu() - busy, client_cpu() - client, server.usage()
@@ -140,6 +144,8 @@ class Bench:
             port=free_port(),
             workers=workload.workers,
             http2=bool(workload.streams),
+            websocket=bool(workload.websocket),
+            certificate=load.write_certificate(directory) if workload.tls else None,
             access_log=directory / f"{peer.name}.log" if workload.access_log else None,
         )
         environment = {
@@ -151,6 +157,7 @@ class Bench:
         return Server(
             peer.command(launch),
             launch.port,
+            tls=workload.tls,
             environment=environment,
             output=directory / f"{peer.name}.out",
         )
@@ -208,7 +215,12 @@ def missing(peer: Peer, workload: Workload) -> str:
 
 
 def check(server: Server, workload: Workload) -> None:
-    """One request, whose answer must be right: a fast wrong answer isn't measured. Raises `LoadFailed`."""
+    """One request, whose answer must be right: a fast wrong answer isn't measured. Raises `LoadFailed`.
+
+    The client of the WebSockets looks at the first answers itself.
+    """
+    if workload.websocket:
+        return
     posted = b"x" * workload.posts if workload.posts else None
     try:
         status, content = server.ask("POST" if posted else "GET", workload.path, posted)

@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -47,9 +48,12 @@ def free_port() -> int:
 class Server:
     """One running server."""
 
-    def __init__(self, command: list[str], port: int, *, environment: dict[str, str], output: Path) -> None:
+    def __init__(
+        self, command: list[str], port: int, *, tls: bool, environment: dict[str, str], output: Path
+    ) -> None:
         self.command = command
         self.port = port
+        self.tls = tls
         self.environment = environment
         #: What the server prints goes here.
         self.output = output
@@ -95,7 +99,13 @@ class Server:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the answer to one request on a connection of its own. Raises `OSError`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        if self.tls:
+            trusting = ssl._create_unverified_context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=5, context=trusting
+            )
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request(method, path, body)
             response = connection.getresponse()

@@ -1,9 +1,9 @@
 """The protocol alone, without a kernel: request bytes go into a connection, and what it writes goes nowhere.
 
-Prints CPU microseconds per request, loop and application included, and how many Python-level calls a request
-costs: in the server's own code, and in what else of Python it goes through.
+Prints CPU microseconds per request (or message of a WebSocket), loop and application included, and how many
+Python-level calls one costs: in the server's own code, and in what else of Python it goes through.
 
-    python -m benchmarks.protocol [--servers asgiworker,uvicorn] [--rows hello,echo,stream] [--calls]
+    python -m benchmarks.protocol [--servers asgiworker,uvicorn] [--rows hello,echo,stream,message] [--calls]
 
 Runs in the environment that scripts/bench makes.
 """
@@ -32,7 +32,14 @@ REQUESTS = {
     "hello": b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n",
     "echo": b"POST /echo HTTP/1.1\r\n" + HEAD + b"Content-Length: 10240\r\n\r\n" + b"x" * 10_240,
     "stream": b"GET /stream HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "message": b"\x81\x90" + bytes(4) + b"x" * 16,  # a text of 16 bytes, masked with zeros
 }
+#: What opens a WebSocket first, in the rows of messages.
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\n" + HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+MESSAGES = frozenset(("message",))
 
 
 class Sink(asyncio.Transport):
@@ -42,6 +49,14 @@ class Sink(asyncio.Transport):
         super().__init__({"peername": ("127.0.0.1", 50_000), "sockname": ("127.0.0.1", 8000)})
         self.received = 0
         self.closed = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        assert self.protocol is not None
+        return self.protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.received += len(data)
@@ -99,7 +114,8 @@ def uvicorn(loop: asyncio.AbstractEventLoop) -> Connect:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # type: ignore[import-not-found, unused-ignore]
     from uvicorn.server import ServerState  # type: ignore[import-not-found, unused-ignore]
 
-    config = Config(app, http="httptools", ws="none", access_log=False, proxy_headers=False, log_config=None)
+    ws = "websockets-sansio"
+    config = Config(app, http="httptools", ws=ws, access_log=False, proxy_headers=False, log_config=None)
     config.load()
     state = ServerState()
     state.default_headers = [(b"date", b"Sun, 22 Nov 2026 12:00:00 GMT"), (b"server", b"uvicorn")]
@@ -123,9 +139,18 @@ class Load:
         self.sinks = [Sink() for _ in range(connections)]
         self.protocols = [connect() for _ in self.sinks]
         for protocol, sink in zip(self.protocols, self.sinks, strict=True):
+            sink.set_protocol(protocol)
             protocol.connection_made(sink)
         #: Bytes of one answer, once it is known.
         self.answer = 0
+
+    async def open(self) -> None:
+        """Make a WebSocket of each connection, which is another protocol's then."""
+        for protocol in self.protocols:
+            protocol.data_received(HANDSHAKE)
+        for _ in range(PATIENCE):
+            await asyncio.sleep(0)
+        self.protocols = [sink.protocol for sink in self.sinks]  # type: ignore[misc]
 
     async def learn(self) -> None:
         """Find out how long an answer is: all that comes within some turns of the loop."""
@@ -213,6 +238,8 @@ async def measure(servers: list[str], rows: list[str], rounds: int) -> list[Foun
         loads = {server: Load(SERVERS[server](loop), REQUESTS[row]) for server in servers}
         times: dict[str, list[float]] = {server: [] for server in servers}
         for load in loads.values():
+            if row in MESSAGES:
+                await load.open()
             await load.learn()
             await load.microseconds(1_000)
         for _ in range(rounds):

@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.measure import Cell
-from benchmarks.peers import IDLE_TARGET, Workload
-from benchmarks.results import Results
+from benchmarks.peers import IDLE, IDLE_TARGET, WORKLOADS, Workload
+from benchmarks.results import Conditions, Results
 
 NOTHING = "–"
 
@@ -47,8 +47,18 @@ def pad(text: str, columns: int, right: bool) -> str:
 
 
 def per_workload(results: Results, show: Callable[[Cell, Workload], str]) -> str:
-    """One line a server, one column a workload."""
-    workloads = results.workloads
+    """One line a server, one column a workload; one table for each group of workloads."""
+    groups = dict.fromkeys(workload.group for workload in results.workloads)
+    tables = [
+        f"**{group}**\n\n{shown}"
+        for group in groups
+        if (shown := of_group(results, [row for row in results.workloads if row.group == group], show))
+    ]
+    return "\n\n".join(tables)
+
+
+def of_group(results: Results, workloads: list[Workload], show: Callable[[Cell, Workload], str]) -> str:
+    """The table of these workloads."""
     rows = []
     for peer in results.peers:
         cells = [results.cell(peer, workload) for workload in workloads]
@@ -74,13 +84,17 @@ def costs(results: Results) -> str:
         return ""
     return (
         "### CPU time per request\n\n"
-        "Microseconds of the whole process tree; in parentheses the ratio to the best peer of the column.\n\n"
-        + shown
+        "Microseconds of the whole process tree; in parentheses the ratio to the best peer of the column. "
+        "What counts as a request is a handshake with one request, or a message that a client of a WebSocket "
+        "has received.\n\n" + shown
     )
 
 
-def aims(results: Results) -> Iterator[tuple[str, str, str, float, float]]:
-    """For each aim: what it is about, our figure, the other's, their ratio, and how high that may be."""
+def aims(results: Results, *, headlines: bool = False) -> Iterator[tuple[str, str, str, float, float]]:
+    """For each aim: what it is about, our figure, the other's, their ratio, and how high that may be.
+
+    With `headlines`, those for the README alone.
+    """
     by_name = {peer.name: peer for peer in results.peers}
     ours = by_name.get("asgiworker")
     if ours is None:
@@ -96,6 +110,8 @@ def aims(results: Results) -> Iterator[tuple[str, str, str, float, float]]:
         return f"{microseconds(cell.cpu_per_request)} µs", other, results.ratio(cell, against)
 
     for workload in results.workloads:
+        if headlines and not workload.headline:
+            continue
         best = results.best_peer(workload)
         if workload.target and best and (compared := compare(workload, ours.name, best.peer)):
             yield workload.title, *compared, workload.target
@@ -132,7 +148,10 @@ def targets(results: Results) -> str:
 
 def summary(results: Results) -> str:
     """The same without the aims, for those who only want to know how it compares."""
-    rows = [[name, figure, other, f"{ratio:.2f}"] for name, figure, other, ratio, _ in aims(results)]
+    rows = [
+        [name, figure, other, f"{ratio:.2f}"]
+        for name, figure, other, ratio, _ in aims(results, headlines=True)
+    ]
     return table(["", "asgiworker", "against", "ratio"], rows) if rows else ""
 
 
@@ -147,6 +166,8 @@ def latencies(results: Results) -> str:
 
     def show(cell: Cell, _: Workload) -> str:
         p50, p99 = cell.median(lambda run: run.p50), cell.median(lambda run: run.p99)
+        if p50 is None:
+            return NOTHING
         return f"{milliseconds(p50)} / {milliseconds(p99)}"
 
     shown = per_workload(results, show)
@@ -193,7 +214,7 @@ def footnotes(results: Results) -> str:
         reasons: dict[str, list[str]] = {}
         for cell in results.cells:
             if cell.peer == peer.name and cell.absent:
-                title = next((row.title for row in results.workloads if row.name == cell.workload), "")
+                title = next(row.title for row in WORKLOADS if row.name == cell.workload)
                 reasons.setdefault(cell.absent, []).append(title)
             logged = min((run.logged for run in cell.runs if run.logged is not None), default=1.0)
             if cell.peer == peer.name and logged < 0.99:
@@ -212,14 +233,28 @@ def footnotes(results: Results) -> str:
 
 
 def circumstances(results: Results) -> str:
-    """Where, when and with what."""
-    there = results.conditions
-    versions = ", ".join(f"{name} {version}" for name, version in there.versions.items())
-    return (
-        f"Measured on {there.date}: {there.processor}, {there.processors} CPUs, {there.system}, "
-        f"{there.python}; medians of {there.rounds} rounds of {there.seconds:g} s. "
-        f"Everything else on the machine used {results.disturbance:.2f} CPUs meanwhile. {versions}."
-    )
+    """Where, when and with what; of each row, if they weren't measured together."""
+    together: list[tuple[Conditions, list[str]]] = []
+    for row, there in results.conditions.items():
+        names = next((names for other, names in together if other == there), None)
+        if names is None:
+            together.append((there, [row]))
+        else:
+            names.append(row)
+    order = [*(workload.name for workload in WORKLOADS), IDLE]
+    lines = []
+    for there, names in together:
+        which = ""
+        if len(together) > 1:
+            which = ", ".join(f"`{name}`" for name in sorted(names, key=order.index)) + ": measured"
+        versions = ", ".join(f"{name} {version}" for name, version in there.versions.items())
+        lines.append(
+            f"{which or 'Measured'} on {there.date}: {there.processor}, {there.processors} CPUs, "
+            f"{there.system}, {there.python}; medians of {there.rounds} rounds of {there.seconds:g} s. "
+            f"Everything else on the machine used {results.disturbance(names):.2f} CPUs meanwhile. "
+            f"{versions}."
+        )
+    return "\n\n".join(lines)
 
 
 def microseconds(figure: float | None) -> str:

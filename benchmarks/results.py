@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Cell, Idle, Run
-from benchmarks.peers import PEERS, WORKLOADS, Peer, Workload
+from benchmarks.peers import IDLE, PEERS, WORKLOADS, Peer, Workload
 
 #: Distributions whose versions belong to the result.
 DISTRIBUTIONS = (
     *("asgiworker", "h2corn", "fastpysgi", "granian", "uvicorn", "uvicorn-worker", "gunicorn"),
-    *("gunicorn_h1c", "hypercorn", "daphne", "uvloop", "httptools"),
+    *("gunicorn_h1c", "hypercorn", "daphne", "uvloop", "httptools", "ngh2", "websockets", "aiofastnet"),
 )
 
 
@@ -40,7 +41,8 @@ class Conditions:
 class Results:
     """Everything that was measured. Peers and workloads that this version doesn't know are left out."""
 
-    conditions: Conditions
+    #: Of each row, by its name: they needn't have been measured in one go.
+    conditions: dict[str, Conditions]
     cells: list[Cell]
     idle: list[Idle]
 
@@ -54,7 +56,17 @@ class Results:
         kept: dict[str, Any] = json.loads(text)
         cells = [Cell(**{**cell, "runs": [Run(**run) for run in cell["runs"]]}) for cell in kept["cells"]]
         idle = [Idle(**one) for one in kept["idle"]]
-        return cls(Conditions(**kept["conditions"]), cells, idle)
+        conditions = {row: Conditions(**there) for row, there in kept["conditions"].items()}
+        return cls(conditions, cells, idle)
+
+    def renewed(self, newer: "Results") -> "Results":
+        """These, with each row that `newer` has taken from there, as a whole."""
+        cells = [cell for cell in self.cells if cell.workload not in newer.conditions]
+        return Results(
+            {**self.conditions, **newer.conditions},
+            [*cells, *newer.cells],
+            newer.idle if IDLE in newer.conditions else self.idle,
+        )
 
     # -- What the tables are made of -------------------------------------------------------------------------
 
@@ -93,7 +105,7 @@ class Results:
 
     def startup(self, peer: Peer) -> float | None:
         """Seconds from its start to its first answer, with one worker: the median over all runs."""
-        single = {workload.name for workload in self.workloads if workload.workers == 1}
+        single = {row.name for row in self.workloads if row.workers == 1 and not row.tls}
         times = [
             run.startup
             for cell in self.cells
@@ -102,10 +114,9 @@ class Results:
         ]
         return statistics.median(times) if times else None
 
-    @property
-    def disturbance(self) -> float:
-        """CPUs that the rest of the machine kept busy, in the median run."""
-        runs = [run.disturbance for cell in self.cells for run in cell.runs]
+    def disturbance(self, rows: Sequence[str]) -> float:
+        """CPUs that the rest of the machine kept busy in the median run of those rows."""
+        runs = [run.disturbance for cell in self.cells if cell.workload in rows for run in cell.runs]
         return statistics.median(runs) if runs else 0.0
 
 

@@ -18,6 +18,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
 import h11
 import pytest
 import trustme
@@ -224,12 +229,16 @@ class HTTP11:
     """Speaks HTTP/1.1: a connection for each request that isn't said to follow another."""
 
     version = "1.1"
+    stream: type[HTTP11Stream | HTTP2Stream] = HTTP11Stream
+    protocols = ("http/1.1",)
 
     def __init__(self, server: asgiworker.Server, trust: ssl.SSLContext | None = None) -> None:
         self.server = server
         self.url = server.url
         self.tls = trust
-        self.streams: list[HTTP11Stream] = []
+        if trust is not None:
+            trust.set_alpn_protocols(self.protocols)
+        self.streams: list[HTTP11Stream | HTTP2Stream] = []
 
     async def open(
         self,
@@ -237,7 +246,7 @@ class HTTP11:
         path: str = "/",
         headers: Iterable[tuple[bytes, bytes]] = (),
         body: bool = False,
-    ) -> HTTP11Stream:
+    ) -> HTTP11Stream | HTTP2Stream:
         if self.url.startswith("unix:"):
             ends = await asyncio.open_unix_connection(self.url.removeprefix("unix:"))
         else:
@@ -246,7 +255,7 @@ class HTTP11:
             ends = await asyncio.open_connection(
                 parts.hostname, parts.port, ssl=self.tls, server_hostname=name
             )
-        stream = HTTP11Stream(*ends)
+        stream = self.stream(*ends)
         self.streams.append(stream)
         await stream.begin(method, path, headers, body)
         return stream
@@ -272,7 +281,188 @@ class HTTP11:
             await stream.close()
 
 
-DRIVERS: list[type[HTTP11]] = [HTTP11]
+# --- HTTP/2 -------------------------------------------------------------------------------------------------
+
+
+class HTTP2Stream:
+    """One connection, with one stream at a time. Its state is kept by h2, which takes nothing but the book.
+
+    What comes is read when a test asks for it, and window is given back for what was read.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        # What the tests send is theirs to get right; what comes back is h2's to check.
+        self.http = h2.connection.H2Connection(
+            h2.config.H2Configuration(
+                client_side=True,
+                header_encoding=False,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        self.http.local_settings = h2.settings.Settings(
+            client=True, initial_values={h2.settings.SettingCodes.ENABLE_PUSH: 0}
+        )
+        self.http.initiate_connection()
+        self.events: list[h2.events.Event] = []
+        self.reading: asyncio.Task[bool] | None = None
+        self.stream = 0
+        self.goes_away = self.bodyless = False
+        self.over = False  # of this stream, nothing more can come
+        self.seen = Answer()
+
+    async def begin(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: bool) -> None:
+        """Send the head of a request."""
+        fields = [(name.lower(), value) for name, value in headers]
+        authority = dict(fields).get(b"host", b"example.com")
+        scheme = b"https" if self.writer.get_extra_info("ssl_object") else b"http"
+        pseudo = [
+            (b":method", method.encode()), (b":scheme", scheme), (b":path", path.encode("latin-1")),
+            (b":authority", authority),
+        ]  # fmt: skip
+        fields = [field for field in fields if field[0] != b"host"]
+        self.stream, self.over = self.http.get_next_available_stream_id(), False
+        self.http.send_headers(self.stream, [*pseudo, *fields], end_stream=not body)
+        # h2 wants a 304 to be as long as its Content-Length (RFC 9110 §8.6 doesn't); we look at it ourselves.
+        self.http.streams[self.stream]._track_content_length = lambda length, ends: None
+        self.bodyless = method == "HEAD"
+        await self._write()
+
+    async def _write(self) -> None:
+        if (data := self.http.data_to_send()) and not self.writer.is_closing():
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def send(self, data: bytes) -> None:
+        while data:
+            try:
+                size = self.http.local_flow_control_window(self.stream)
+                size = min(size, self.http.max_outbound_frame_size, len(data))
+                if size > 0:
+                    self.http.send_data(self.stream, data[:size])
+                    data = data[size:]
+            except h2.exceptions.ProtocolError:
+                return  # the server doesn't want it any more
+            await self._write()
+            if not size and not await self._receive():
+                raise ConnectionResetError("the server has closed the connection")
+
+    async def end(self) -> None:
+        try:
+            self.http.end_stream(self.stream)
+        except h2.exceptions.ProtocolError:
+            return  # the server has ended it
+        await self._write()
+
+    async def _receive(self) -> bool:
+        """Read once, and say whether anything came. Several tasks may wait for it: one sends, one reads."""
+        if self.reading is None or self.reading.done():
+            self.reading = asyncio.create_task(self._read())
+        return await asyncio.shield(self.reading)
+
+    async def _read(self) -> bool:
+        try:
+            data = await asyncio.wait_for(self.reader.read(65536), DEADLINE)
+        except ConnectionError:
+            data = b""
+        try:
+            events = self.http.receive_data(data) if data else []
+        except h2.exceptions.ProtocolError as error:
+            raise AssertionError("a malformed response") from error
+        for event in events:
+            self.goes_away |= isinstance(event, h2.events.ConnectionTerminated)
+            if getattr(event, "stream_id", None) == self.stream:
+                self.events.append(event)
+        await self._write()
+        return bool(data)
+
+    async def _event(self) -> h2.events.Event | None:
+        """The next event of the stream; None when it or the connection ended before the response did."""
+        while not self.events:
+            if self.over or not await self._receive():
+                return None
+        event = self.events.pop(0)
+        self.over |= isinstance(event, h2.events.StreamEnded | h2.events.StreamReset)
+        if isinstance(event, h2.events.ResponseReceived):
+            [(status, code), *headers] = event.headers
+            assert status == b":status"
+            self.seen.status, self.seen.headers = int(code), [(bytes(n), bytes(v)) for n, v in headers]
+        elif isinstance(event, h2.events.InformationalResponseReceived):
+            if event.headers[0] == (b":status", b"103"):
+                self.seen.hints.append([bytes(value) for name, value in event.headers if name == b"link"])
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.seen.trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
+        elif isinstance(event, h2.events.StreamEnded):
+            self.seen.complete = True
+            length = self.seen[b"content-length"]
+            if length is not None and not self.bodyless and self.seen.status != 304:
+                assert len(self.seen.body) == int(length), "RFC 9113 §8.1.1"
+        return event
+
+    async def hint(self) -> list[bytes]:
+        hints = len(self.seen.hints)
+        while len(self.seen.hints) == hints:
+            assert await self._event() is not None
+        return self.seen.hints[-1]
+
+    async def head(self) -> Answer:
+        while not self.seen.status and await self._event() is not None:
+            pass
+        return self.seen
+
+    async def data(self) -> bytes:
+        while (event := await self._event()) is not None:
+            if isinstance(event, h2.events.DataReceived):
+                self.http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                await self._write()
+                if event.data:
+                    self.seen.parts.append(bytes(event.data))
+                    return self.seen.parts[-1]
+        return b""
+
+    async def answer(self) -> Answer:
+        while await self.data():
+            pass
+        return self.seen
+
+    async def leave(self) -> None:
+        sock = self.writer.get_extra_info("socket")
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+        await self.close()
+
+    async def follow(self, path: str) -> Answer | None:
+        self.seen = Answer()
+        if not self.goes_away:
+            self.events.clear()
+            await self.begin("GET", path, (), body=False)
+            answer = await self.answer()
+            if answer.status or not self.goes_away:
+                return answer
+        while await self._receive():
+            pass
+        return None
+
+    async def close(self) -> None:
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except OSError:
+            pass
+
+
+class HTTP2(HTTP11):
+    """Speaks HTTP/2: by ALPN on TLS, by prior knowledge elsewhere."""
+
+    version = "2"
+    stream = HTTP2Stream
+    protocols = ("h2",)
+
+
+DRIVERS: list[type[HTTP11]] = [HTTP11, HTTP2]
 
 Serve = Callable[..., Awaitable[Driver]]
 

@@ -77,7 +77,8 @@ async def test_send_waits_while_the_client_does_not_read_and_goes_on_when_it_doe
     driver = await serve(app)
     stream = await driver.open()
     await stream.head()
-    assert 0 < await settled(app) < PIECES
+    # On HTTP/2 the first piece is already larger than the window of its stream.
+    assert (driver.version == "1.1") <= await settled(app) < PIECES
     assert not app.finished.is_set()
     answer = await stream.answer()
     assert answer.complete

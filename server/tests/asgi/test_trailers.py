@@ -43,6 +43,9 @@ async def answer_to(
 ) -> Answer:
     """The answer to a request with `TE`, after which the connection goes on."""
     driver = await serve(sends(*messages))
+    if driver.version == "2" and te is not None:  # RFC 9113 §8.2.2: that, or nothing
+        tokens = [token.strip().lower() for token in te.split(b",")]
+        te = b"trailers" if b"trailers" in tokens else None
     stream = await driver.open(method, headers=[(b"te", te)] if te is not None else [])
     answer = await stream.answer()
     assert await stream.follow("/") is not None

@@ -73,12 +73,15 @@ class ServedProcess:
         assert found is not None, f"{pattern!r} was not printed:\n{self.output}"
         return found
 
-    def connect(self) -> socket.socket:
-        """A connection; over TLS with the handshake done."""
+    def connect(self, protocol: str = "http/1.1") -> socket.socket:
+        """A connection; over TLS with the handshake done, and this protocol negotiated."""
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         sock = socket.create_connection((parts.hostname, parts.port or 0), DEADLINE)
-        return sock if self.trust is None else self.trust.wrap_socket(sock, server_hostname="localhost")
+        if self.trust is None:
+            return sock
+        self.trust.set_alpn_protocols([protocol])
+        return self.trust.wrap_socket(sock, server_hostname="localhost")
 
     def get(self, target: str) -> bytes:
         """The body of the answer to a GET, on a connection of its own."""

@@ -132,10 +132,31 @@ ROUTES = {
 }
 
 
+async def websocket(scope: Any, receive: Any, send: Any) -> None:
+    """A WebSocket: `/echo` repeats what it gets, `/deaf` receives nothing, `/flood` sends without end."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    progress["websockets"] += 1
+    try:
+        if scope["path"] == "/deaf":
+            await asyncio.Event().wait()
+        elif scope["path"] == "/flood":
+            while True:
+                await send({"type": "websocket.send", "bytes": PIECE})
+                progress["sent"] += len(PIECE)
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({**message, "type": "websocket.send"})
+    finally:
+        progress["websockets"] -= 1
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """The application."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
+        return
+    if scope["type"] == "websocket":
+        await websocket(scope, receive, send)
         return
     query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
     await ROUTES[scope["path"]](query, receive, send)

@@ -331,6 +331,24 @@ async def test_a_tls_client_is_served_to_its_end(
     await stopping.end()
 
 
+@pytest.mark.parametrize("transport", ["loop", "aiofastnet"])
+async def test_a_tls_client_that_never_answers_the_end_of_tls_does_not_hold_the_stop(
+    serve: Serve, certificate: dict[str, str], trust: Any, transport: str
+) -> None:
+    """As browsers, which look at an idle connection only when they need it again."""
+    app = Station()
+    app.go.set()
+    stopping = await serve(app, graceful_timeout=600, transport=transport, **certificate)
+    port = int(stopping.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    writer.write(GET % b"/whole")
+    await reader.readuntil(b"hello")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await stopping.begin()
+    await stopping.end()
+    writer.transport.abort()
+
+
 async def test_a_stop_with_nothing_to_do_is_over_at_once(serve: Serve) -> None:
     stopping = await serve(Station())
     await stopping.begin()

@@ -24,19 +24,9 @@ from gunicorn.instrument.statsd import Statsd
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asgiworker.process.access import (
-    ATOMS,
-    AccessEntry,
-    AccessLog,
-    GunicornAccess,
-    Remembered,
-    compiled,
-    gunicorn_access_log,
-    gunicorn_views,
-    json_lines,
-    open_access_log,
-    source,
-)
+from asgiworker.process.access import AccessLog, open_access_log
+from asgiworker.process.access_format import ATOMS, AccessEntry, Remembered, compiled, json_lines, source
+from asgiworker.process.gunicorn_access import GunicornAccess, gunicorn_access_log, gunicorn_views
 from asgiworker.process.logs import LogError
 from asgiworker.process.sinks import DescriptorSink, LoggerSink
 
@@ -890,7 +880,7 @@ def test_handlers_that_gunicorns_access_logger_was_given_get_the_lines(cfg: Conf
 def test_the_process_that_writes_is_the_one_that_is_named() -> None:
     program = (
         "import os, sys\n"
-        "from asgiworker.process.access import AccessEntry, compiled\n"
+        "from asgiworker.process.access_format import AccessEntry, compiled\n"
         "lines = compiled('%(p)s')\n"
         "entry = AccessEntry(0.0, 0.0, None, 'GET', b'/', '1.1', 200, 0, [], [])\n"
         "before = lines([entry])\n"

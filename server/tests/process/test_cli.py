@@ -79,6 +79,8 @@ def test_help_shows_every_flag_in_its_group(run: Run):
         "Sockets",
         "Process",
         "HTTP",
+        "HTTP/2",
+        "WebSocket",
         "Limits (0 switches a limit off)",
         "Deadlines (seconds, 0 switches a deadline off)",
         "TLS",

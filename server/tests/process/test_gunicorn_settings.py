@@ -88,8 +88,11 @@ GIVEN = {
     "forwarded_allow_ips": ("10.0.0.0/8, ::1", "forwarded_allow_ips", "10.0.0.0/8,::1,unix"),
     "proxy_protocol": (True, "proxy_protocol", "auto"),
     "proxy_allow_ips": ("*", "proxy_allow_ips", "*,unix"),
+    "http2_max_concurrent_streams": (10, "http2_max_concurrent_streams", 10),
+    "http2_initial_window_size": (70000, "http2_initial_window_size", 70000),
+    "http2_max_frame_size": (20000, "http2_max_frame_size", 20000),
     "worker_connections": (50, "limit_connections", 50),
-    "certfile": ("chain.pem", "certfile", "chain.pem"),
+    "certfile": ("chain.pem", "certfile", ("chain.pem",)),
     "ca_certs": ("ca.pem", "ca_certs", "ca.pem"),
     "cert_reqs": (ssl.CERT_REQUIRED, "cert_reqs", "required"),
     "ciphers": ("ECDHE", "ciphers", "ECDHE"),
@@ -105,7 +108,7 @@ def test_gunicorns_word_is_heeded(tmp_path: Path, name: str, given: object, ours
 
 def test_the_private_key_comes_with_its_certificate(tmp_path: Path):
     settings = resolved(tmp_path, certfile="chain.pem", keyfile="key.pem")
-    assert settings.keyfile == "key.pem"
+    assert settings.keyfile == ("key.pem",)
 
 
 def test_who_is_trusted_can_come_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -144,12 +147,8 @@ CHANGED = {
     "threads": 2,
     "http_parser": "python",
     "asgi_disconnect_grace_period": 1,
-    "websocket_max_message_size": 1,
     "http_protocols": "h2,h1",
     "http2_cleartext": "both",
-    "http2_max_concurrent_streams": 1,
-    "http2_initial_window_size": 100000,
-    "http2_max_frame_size": 20000,
     "http2_max_header_list_size": 1000,
     "protocol": "uwsgi",
     "uwsgi_allow_ips": "*",
@@ -209,7 +208,8 @@ def test_the_start_is_announced_once(gunicorn: Any):
     server = gunicorn("--workers", "3")
     server.prints(r"^startup \d+", times=3)
     assert server.end() == 0
-    assert len(re.findall(r"Listening on .*\(3 workers, uvloop, HTTP/1.1; asgiworker ", server.output)) == 1
+    spoken = "HTTP/1.1, HTTP/2, WebSocket"
+    assert len(re.findall(rf"Listening on .*\(3 workers, uvloop, {spoken}; asgiworker ", server.output)) == 1
 
 
 # What the documentation says.

@@ -76,7 +76,7 @@ def test_several_addresses_are_served_at_once(gunicorn: Any, project: Path, loop
     server = gunicorn(
         "--asgi-loop", loop, "--bind", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--bind", f"unix:{path}"
     )
-    banner = server.prints(r"Listening on (\S+), (\S+), (\S+) \(1 worker, \w+, HTTP/1.1; asgiworker")
+    banner = server.prints(r"Listening on (\S+), (\S+), (\S+) \(1 worker, \w+, HTTP/1.1, HTTP/2, ")
     assert banner[3] == f"unix:{path}"
     for url in (banner[1], banner[2]):
         with socket.create_connection(address(url)) as client:
@@ -170,13 +170,16 @@ def test_proxy_protocol_is_taken_from_those_that_are_allowed(gunicorn: Any):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_tls_is_1_2_at_least_and_speaks_http_1_1(
+def test_tls_is_1_2_at_least_and_offers_what_is_spoken(
     gunicorn: Any, certificate: tuple[str, str], trusting: ssl.SSLContext, loop: str
 ):
     chain, key = certificate
     server = gunicorn("--certfile", chain, "--keyfile", key, "--ciphers", "ECDHE+AESGCM", "--asgi-loop", loop)
     assert server.url.startswith("https://")
-    trusting.set_alpn_protocols(["h2", "http/1.1"])
+    trusting.set_alpn_protocols(["http/1.1", "h2"])
+    with encrypted(server.url, trusting) as client:
+        assert client.selected_alpn_protocol() == "h2"
+    trusting.set_alpn_protocols(["http/1.1"])
     trusting.maximum_version = ssl.TLSVersion.TLSv1_2
     with encrypted(server.url, trusting) as client:
         assert client.selected_alpn_protocol() == "http/1.1"

@@ -526,7 +526,7 @@ def test_a_head_made_by_the_grammar_means_the_same_to_h11(made: Made):
 def check_against_h11(head: bytes) -> None:
     """Whatever our parser makes of `head`, h11 makes of it, too."""
     try:
-        method, target, version, headers, _, routing = HeadParser(Settings()).parse(head)
+        method, target, version, headers, _, routing, *_ = HeadParser(Settings()).parse(head)
     except Refusal:
         return
     expected = by_h11(head)
@@ -561,7 +561,7 @@ def meaning(parser: HeadParser, head: bytes) -> object:
     if len(head) < 5:
         return None
     try:
-        method, target, version, headers, names, routing = parser.parse(head)
+        method, target, version, headers, names, routing, *parts = parser.parse(head)
     except Refusal as refusal:
         return refusal.status, refusal.reason
     return (
@@ -571,6 +571,7 @@ def meaning(parser: HeadParser, head: bytes) -> object:
         headers,
         names,
         [getattr(routing, name) for name in type(routing).__slots__],
+        parts,
     )
 
 

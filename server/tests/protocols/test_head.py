@@ -38,10 +38,10 @@ def refusal(parser: HeadParser, data: bytes) -> Refusal:
 def outcome(parser: HeadParser, data: bytes) -> object:
     """What the parser makes of `data`, in a form that can be compared."""
     try:
-        method, target, version, headers, names, routing = parser.parse(data)
+        method, target, version, headers, names, routing, *parts = parser.parse(data)
     except Refusal as refused:
         return refused.status
-    return method, target, version, headers, names, described(routing)
+    return method, target, version, headers, names, described(routing), parts
 
 
 def described(routing: Routing) -> dict[str, Any]:
@@ -53,8 +53,9 @@ def described(routing: Routing) -> dict[str, Any]:
 
 
 def test_a_head_comes_apart(parser: HeadParser):
-    method, target, version, headers, names, routing = parser.parse(PLAIN_HEAD)
+    method, target, version, headers, names, routing, path, raw_path, query = parser.parse(PLAIN_HEAD)
     assert (method, target, version) == ("GET", b"/a?b=c", "1.1")
+    assert (path, raw_path, query) == ("/a", b"/a", b"b=c")
     assert headers == [(b"host", b"a.example"), (b"accept", b"*/*")]
     assert names == {b"host": b"a.example", b"accept": b"*/*"}
     assert routing is PLAIN
@@ -62,10 +63,11 @@ def test_a_head_comes_apart(parser: HeadParser):
 
 def test_the_parts_have_the_types_that_asgi_wants(parser: HeadParser):
     for _ in range(2):
-        method, target, version, headers, _, _ = parser.parse(PLAIN_HEAD)
+        method, target, version, headers, _, _, path, raw_path, query = parser.parse(PLAIN_HEAD)
         assert type(method) is str
         assert type(target) is bytes
         assert type(version) is str
+        assert [type(part) for part in (path, raw_path, query)] == [str, bytes, bytes]
         assert type(headers) is list
         assert all(
             type(field) is tuple and [type(part) for part in field] == [bytes, bytes] for field in headers
@@ -190,7 +192,7 @@ def test_a_line_is_refused_alike_whether_the_fields_after_it_are_known_or_not(
 def test_the_same_fields_are_read_anew_for_another_version(parser: HeadParser):
     for _ in range(2):
         assert parser.parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")[2:] == (
-            *("1.1", [(b"host", b"a")], {b"host": b"a"}, PLAIN),
+            *("1.1", [(b"host", b"a")], {b"host": b"a"}, PLAIN, "/", b"/", b""),
         )
         old = parser.parse(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         assert old[2] == "1.0"
@@ -217,10 +219,34 @@ def test_secrets_are_not_remembered(parser: HeadParser, name: bytes):
     assert not any(b"s3cr3t" in block for block in parser._blocks)
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/", "/", b""),
+        (b"/a?b=c", "/a", b"b=c"),
+        (b"/a?", "/a", b""),
+        (b"/?a?b", "/", b"a?b"),
+        (b"/%C3%A4%2F?%C3%A4", "/ä/", b"%C3%A4"),
+        (b"/a" + b"b" * 1000, "/a" + "b" * 1000, b""),
+    ],
+)
+def test_a_line_that_comes_often_says_the_same_each_time(
+    parser: HeadParser, target: bytes, path: str, query: bytes
+):
+    for _ in range(3 * head._ADMITTED):
+        parts = parser.parse(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+        assert parts[:2] == ("GET", target)
+        assert parts[6:] == (path, target.partition(b"?")[0], query)
+    assert len(parser._lines) == (len(target) < head._LINE_SIZE)
+
+
 def test_what_is_remembered_is_bounded_in_number_and_size(parser: HeadParser):
     for number in range(2000):
         parser.parse(b"GET / HTTP/1.1\r\nHost: host%d\r\nX: %d\r\n\r\n" % (number, number))
     parser.parse(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 5000 + b"\r\n\r\n")
+    for number in range(2 * head._ADMITTED * head._LINES_BOUND):
+        parser.parse(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+    assert 0 < len(parser._lines) <= head._LINES_BOUND
     assert len(parser._blocks) <= head._BLOCKS_BOUND
     assert max(map(len, parser._blocks)) <= head._BLOCK_SIZE
     assert len(parser._valid_hosts) <= head._VALID_HOSTS_BOUND
@@ -450,4 +476,4 @@ def test_a_reason_holds_nothing_that_the_client_sent(parser: HeadParser):
 
 def test_head_is_a_tuple_that_a_connection_takes_apart(parser: HeadParser):
     parsed: Head = parser.parse(PLAIN_HEAD)
-    assert len(parsed) == 6
+    assert len(parsed) == 9

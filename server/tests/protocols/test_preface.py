@@ -252,11 +252,21 @@ async def test_large_bodies_pass_through_the_handshake_that_came_late(
     assert mirror.seen[0].body == body
 
 
+async def test_plain_http_after_the_header_of_a_tls_connection_is_told_so(
+    connect: Connect, mirror: Mirror, tls: tuple[dict[str, Any], ssl.SSLContext]
+):
+    async with asgiworker.running(mirror, proxy_protocol="v1", **tls[0]) as server:
+        answer = await ended(await connect(server.url), V1 + GET)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.endswith(b"this port speaks HTTPS, and the request came in plain HTTP\n")
+    assert mirror.seen == []
+
+
 async def test_what_is_no_handshake_after_the_header_ends_the_connection(
     connect: Connect, mirror: Mirror, tls: tuple[dict[str, Any], ssl.SSLContext]
 ):
     async with asgiworker.running(mirror, proxy_protocol="v1", **tls[0]) as server:
-        assert b"HTTP" not in await ended(await connect(server.url), V1 + GET)
+        assert b"HTTP" not in await ended(await connect(server.url), V1 + b"SSH-2.0-OpenSSH_9\r\n")
         client = await connect(server.url)
         await client.send(V1)
         client.finish()

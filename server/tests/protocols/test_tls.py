@@ -163,7 +163,8 @@ async def test_a_chain_of_authorities_is_shown_as_far_as_python_knows_it(
 ):
     department = certificates.authority.create_child_ca()
     certificate = department.issue_cert("someone@example.org", common_name="Someone")
-    async with asgiworker.running(mirror, **certificates.mutual) as server:
+    # aiofastnet's transport knows the whole chain on each Python.
+    async with asgiworker.running(mirror, transport="loop", **certificates.mutual) as server:
         await exchange(server.url, certificates.client(certificate))
     chain = tls_of(mirror)["client_cert_chain"]
     sent = [blob.bytes().decode() for blob in certificate.cert_chain_pems]
@@ -258,12 +259,31 @@ async def test_the_answer_to_a_refused_body_can_be_read(
     assert (response.status, response.text) == (403, "no uploads here")
 
 
-async def test_plain_http_on_a_port_of_tls_is_not_answered_and_harms_nobody(
-    connect: Connect, mirror: Mirror, certificates: Certificates
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "CONNECT"])
+async def test_plain_http_on_a_port_of_tls_is_told_so_in_plain_text(
+    connect: Connect, read: Read, mirror: Mirror, certificates: Certificates, method: str
+):
+    hsts = {"hsts": "3600"}  # which has no meaning there (RFC 6797 §7.2)
+    async with asgiworker.running(mirror, **certificates.settings, **hsts) as server:
+        client = await connect(server.url)
+        await client.send(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        (response,) = read(await client.rest())
+        assert response.status == 400
+        assert response.text == "400 this port speaks HTTPS, and the request came in plain HTTP\n"
+        assert response.all("strict-transport-security") == []
+        received, _ = await exchange(server.url, certificates.client())
+        assert b"200 OK" in received
+        assert server.service.failures == 0
+    assert len(mirror.seen) == 1
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes(100)])
+async def test_what_is_neither_tls_nor_http_is_not_answered_and_harms_nobody(
+    connect: Connect, mirror: Mirror, certificates: Certificates, data: bytes
 ):
     async with asgiworker.running(mirror, **certificates.settings) as server:
         client = await connect(server.url)
-        await client.send(GET)
+        await client.send(data)
         try:
             assert b"HTTP" not in await client.rest()
         except ConnectionError:

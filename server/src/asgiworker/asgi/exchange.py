@@ -46,6 +46,8 @@ class State(Enum):
 WAITING, STARTED, STREAMING = State.WAITING, State.STARTED, State.STREAMING
 SENDING_FILE, TRAILERS, COMPLETE, CLOSED = State.SENDING_FILE, State.TRAILERS, State.COMPLETE, State.CLOSED
 
+_known_field = FIELDS.get
+
 Wait = Awaitable[None] | None
 
 
@@ -312,7 +314,10 @@ class Exchange:
             wait = step(self, message)
             if wait is not None:
                 await wait
-        except (ApplicationError, ClientDisconnected, asyncio.CancelledError):
+        except ClientDisconnected:
+            self.closed()  # what carries the response may know before it is told to us
+            raise
+        except (ApplicationError, asyncio.CancelledError):
             raise
         except Exception as error:  # not the application's: ours
             self.carrier.failed(error)
@@ -346,7 +351,7 @@ class Exchange:
         close = own_fields = False
         for pair in headers:
             try:
-                field = FIELDS.get(pair)
+                field = _known_field(pair)
             except TypeError:  # a list, or bytearrays: nothing to look up
                 field = None
             if field is None:
@@ -388,7 +393,9 @@ class Exchange:
         more = message.get("more_body") or self.trailers_expected
         remaining = self.remaining
         if remaining is not None and len(body) != remaining and self.sends_body():
-            self._check_first(len(body), remaining, not message.get("more_body"))
+            complaint = self._wrong_length(len(body), not message.get("more_body"))
+            if complaint:  # nothing was sent yet: the application may put it right, or is answered with 500
+                raise ApplicationError(complaint)
         if more:
             self.carrier.send_head(self)
             self.state = STREAMING
@@ -396,15 +403,6 @@ class Exchange:
         self.state = COMPLETE
         self.sent = len(body)
         return self.carrier.send_response(self, body)
-
-    def _check_first(self, size: int, remaining: int, last: bool) -> None:
-        """Nothing was sent yet: a length that can't be true is still answered with 500."""
-        if size > remaining or last:
-            problem = "longer" if size > remaining else "shorter"
-            raise ApplicationError(
-                f"response body of {size} bytes is {problem} than its content-length {remaining}"
-                f" by {abs(size - remaining)} bytes"
-            )
 
     def _more_body(self, message: Message) -> Wait:
         body = message.get("body", b"")
@@ -418,23 +416,25 @@ class Exchange:
 
     def count(self, size: int, last: bool) -> None:
         """Hold the body against the declared Content-Length (RFC 9112 §6.2: never a byte more or less)."""
+        if self.remaining is not None and self.sends_body():
+            complaint = self._wrong_length(size, last)
+            if complaint:
+                # The head is out, and not true: only a broken connection tells the client so.
+                self.carrier.application_failed(self)
+                raise ApplicationError(complaint)
+            self.remaining -= size
         self.sent += size
-        if self.remaining is None or not self.sends_body():
-            return
-        if size > self.remaining:
-            raise self._wrong_length(
-                f"response body is longer than its content-length by {size - self.remaining} bytes"
-            )
-        if last and size < self.remaining:
-            raise self._wrong_length(
-                f"response body is shorter than its content-length by {self.remaining - size} bytes"
-            )
-        self.remaining -= size
 
-    def _wrong_length(self, complaint: str) -> ApplicationError:
-        # The head is out with a length that is not true: only a broken connection tells the client so.
-        self.carrier.application_failed(self)
-        return ApplicationError(complaint)
+    def _wrong_length(self, size: int, last: bool) -> str:
+        """What is wrong with `size` more bytes of body, by the declared Content-Length; "" if nothing is."""
+        declared, total = self.sent + (self.remaining or 0), self.sent + size
+        if total <= declared and not (last and total < declared):
+            return ""
+        problem = "longer" if total > declared else "shorter"
+        return (
+            f"response body of {total} bytes is {problem} than its content-length {declared}"
+            f" by {abs(total - declared)} bytes"
+        )
 
     def sends_body(self) -> bool:
         """Whether this response has content on the wire (RFC 9110 §6.4.1)."""
@@ -454,10 +454,28 @@ class Exchange:
             raise ApplicationError(
                 f"links of http.response.early_hint must be an iterable of bytes, not {links!r}"
             )
-        values = list(links)
+        try:
+            values = list(links)
+        except Exception as error:
+            raise ApplicationError("links of http.response.early_hint can't be iterated over") from error
         for value in values:
             check_field(b"link", value)
         self.carrier.send_early_hints(self, values)
+        return None
+
+    def _push(self, message: Message) -> Wait:
+        send_push = getattr(self.carrier, "send_push", None)
+        if send_push is None:
+            raise ApplicationError(
+                "http.response.push is for connections that have it in their scope's extensions: HTTP/2"
+            )
+        path = message.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ApplicationError(f"path of http.response.push must be an absolute path, not {path!r}")
+        headers = pairs(message.get("headers", ()), "headers of http.response.push")
+        for field in headers:
+            check_field(*field)
+        send_push(self, path, headers)
         return None
 
     def _path(self, message: Message) -> Wait:
@@ -510,17 +528,20 @@ TRANSITIONS: dict[State, dict[str, Step]] = {
     WAITING: {
         "http.response.start": Exchange._start,
         "http.response.early_hint": Exchange._early_hint,
+        "http.response.push": Exchange._push,  # the extension allows it later only; Starlette sends it here
     },
     STARTED: {
         "http.response.body": Exchange._first_body,
         "http.response.pathsend": Exchange._path,
         "http.response.zerocopysend": Exchange._zero_copy,
         "http.response.early_hint": Exchange._early_hint,
+        "http.response.push": Exchange._push,
     },
     STREAMING: {
         "http.response.body": Exchange._more_body,
         "http.response.zerocopysend": Exchange._zero_copy,
         "http.response.early_hint": Exchange._early_hint,
+        "http.response.push": Exchange._push,
     },
     SENDING_FILE: {},
     TRAILERS: {

@@ -93,8 +93,8 @@ def pairs(headers: object, what: str) -> Headers:
     """
     try:
         return [(name, value) for name, value in headers]  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise ApplicationError(f"{what} must be an iterable of (name, value) pairs of bytes") from None
+    except Exception as error:  # whatever an iterator of the application raises is the application's
+        raise ApplicationError(f"{what} must be an iterable of (name, value) pairs of bytes") from error
 
 
 def check_trailers(headers: object, what: str) -> Headers:

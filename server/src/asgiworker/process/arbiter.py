@@ -18,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError, HaltServer
 
 from asgiworker.asgi.types import ASGIApplication
-from asgiworker.process.certificates import VERIFICATION
+from asgiworker.process.certificates import VERIFICATION, open_certificates
 from asgiworker.process.loading import load
 from asgiworker.process.mistakes import Mistake
 from asgiworker.process.settings import TABLE, Settings
@@ -77,6 +77,10 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     }
     return {
         **mapped,
+        "bind": [*settings.bind, *settings.redirect_addresses()],
+        # Gunicorn looks whether it is there, and calls the addresses https.
+        "certfile": next(iter(settings.certfile), None),
+        "keyfile": next(iter(settings.keyfile), None),
         "worker_class": "asgiworker.ASGIWorker",
         "default_proc_name": settings.app,
         "chdir": os.getcwd(),  # where the command has gone already
@@ -103,9 +107,14 @@ def run(settings: Settings, resolve: Callable[[], Settings], start_directory: st
     """
     if not _inherits_sockets(os.environ):
         # Gunicorn would try five times and then name the address; a clear sentence at once is better.
-        probed = [address for address in settings.bind if not address.startswith("fd://")]
+        addresses = (*settings.bind, *settings.redirect_addresses())
+        probed = [address for address in addresses if not address.startswith("fd://")]
         for listener in listen(probed, reuse_port=settings.reuse_port, umask=settings.umask):
             listener.close()
+    # The same here: a certificate that can't be used is told before anything is started, the rest by whoever
+    # opens them for good.
+    unheard = logging.Logger("unheard", logging.CRITICAL + 1)  # noqa: LOG001  # nobody is to find it
+    open_certificates(settings, log=unheard)
     arbiter_pid = os.getpid()
     try:
         arbiter = Arbiter(Application(settings, resolve))

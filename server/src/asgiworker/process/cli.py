@@ -55,7 +55,7 @@ ELSEWHERE = {
     "--no-use-colors": "Logs have no colours here.",
     "--reload-delay": "A restart follows a change at once.",
     "--timeout-worker-healthcheck": "The heartbeat of a worker is --timeout.",
-    "--ssl-version": "TLS 1.2 and 1.3 are spoken, and nothing older.",
+    "--ssl-version": "TLS 1.2 and 1.3 are spoken; --tls-minimum 1.3 leaves the latter.",
 }
 
 
@@ -124,7 +124,10 @@ def _serve(settings: Settings) -> int:
 
 
 def _listen(settings: Settings) -> list[Listener]:
-    addresses = systemd_addresses(os.environ, os.getpid()) or settings.bind
+    addresses = systemd_addresses(os.environ, os.getpid()) or (
+        *settings.bind,
+        *settings.redirect_addresses(),
+    )
     return listen(addresses, backlog=settings.backlog, reuse_port=settings.reuse_port, umask=settings.umask)
 
 
@@ -162,10 +165,10 @@ def _change_directory(path: str) -> None:
 
 def check(settings: Settings) -> None:
     """Do what can fail before the first request, without listening. Raises `Mistake`."""
-    from asgiworker.process.certificates import tls_context
+    from asgiworker.process.certificates import open_certificates
     from asgiworker.process.loading import load
 
-    tls_context(settings)
+    open_certificates(settings)
     load(settings.app, app_dir=settings.app_dir, factory=settings.factory, interface=settings.interface)
     sys.stdout.write("Configuration is valid.\n")
 

@@ -14,17 +14,18 @@ import asyncio
 import dataclasses
 import gc
 import importlib
+import logging
 import os
 import random
 import signal
-import ssl
 import sys
 import threading
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import gunicorn
 from gunicorn.arbiter import Arbiter
@@ -32,10 +33,11 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
 from asgiworker.asgi.types import ASGIApplication, Message, Receive, Scope, Send
-from asgiworker.process import access, certificates, gunicorn_config, loading, logs
+from asgiworker.process import access, gunicorn_access, gunicorn_config, loading, logs
+from asgiworker.process.certificates import Certificates, open_certificates
 from asgiworker.process.mistakes import Mistake
 from asgiworker.process.reload import REQUEST_GRACE, SHUTDOWN_GRACE
-from asgiworker.process.server import PROTOCOLS, AccessLogger, Server, loop_factory, versions
+from asgiworker.process.server import AccessLogger, Server, loop_factory, protocols, versions
 from asgiworker.process.settings import Settings
 
 # Seconds of graceful_timeout, half of it at most, that requests in flight don't get: the arbiter kills who
@@ -54,12 +56,16 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         server: what serves, as soon as the application is loaded.
         loop: the event loop, in the fork.
         aborted: the heartbeat was missed.
+        certificates: for TLS.
     """
 
     settings: Settings
     server: Server
     loop: asyncio.AbstractEventLoop
     aborted: bool
+    certificates: Certificates | None
+    # In the arbiter: the certificates, and the configuration that they were made for.
+    held: ClassVar[tuple[Any, Certificates | None] | None] = None
 
     # --- in the arbiter
 
@@ -89,6 +95,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
             self.versions = versions(self.loop_name)
             if given is None and (ignored := gunicorn_config.misplaced(os.environ, Path())):
                 log.warning("Not read under Gunicorn, which has its own: %s", ", ".join(ignored))
+        self.certificates = self._hold_certificates(cfg, log)
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
         jitter = random.randint(0, self.settings.max_requests_jitter)
         self.max_requests = self.settings.max_requests + jitter if self.settings.max_requests else sys.maxsize
@@ -97,6 +104,34 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
             # will touch them, and what is garbage goes first.
             gc.collect()
             gc.freeze()
+
+    def _hold_certificates(self, cfg: Any, log: Any) -> Certificates | None:
+        """The certificates that all workers have in common, and so can resume each other's TLS sessions.
+
+        They are made once for each configuration. When it is read anew (HUP) and the new ones can't be used,
+        those that are held stay.
+
+        Raises:
+            HaltServer: there is nothing to begin with.
+        """
+        held = ASGIWorker.held
+        if held is not None and held[0] is cfg:
+            if held[1] is not None:
+                held[1].log = log
+                held[1].refresh()
+            return held[1]
+        options: dict[str, Any] = {"shared": True, "log": log}
+        if self.settings.certfile and gunicorn_config.changed(cfg, "ssl_context"):
+            options["make"] = partial(cfg.ssl_context, cfg)
+        try:
+            made = open_certificates(self.settings, **options)
+        except Mistake as mistake:
+            if held is None or held[1] is None:
+                raise HaltServer(_sentence(mistake), Arbiter.WORKER_BOOT_ERROR) from None
+            log.error("The certificates stay as they were. %s", _sentence(mistake))
+            made = held[1]
+        ASGIWorker.held = cfg, made
+        return made
 
     # --- the start of a worker
 
@@ -155,7 +190,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         if settings.log_config:
             self.access_log: AccessLogger | None = access.open_access_log(settings)
         else:
-            self.access_log = access.gunicorn_access_log(settings, self.log)
+            self.access_log = gunicorn_access.gunicorn_access_log(settings, self.log)
         patience = settings.graceful_timeout
         self.server = Server(
             app,
@@ -168,10 +203,12 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
                 max_requests_jitter=0,
             ),
             [listener.sock for listener in self.sockets],
-            tls=self._tls_context(),
+            tls=self.certificates,
             access_log=self.access_log,
             heartbeat=self._beat,
         )
+        if self.certificates is not None:
+            self.certificates.log = logging.getLogger("asgiworker.server")
         self._take_signals()
         serving = self.loop.create_task(self.server.run(self.stopping, self._ready))
         code = 0
@@ -184,19 +221,14 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
             return 1
         return code if self.alive else 0  # a startup that was cut short hasn't failed
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if self.settings.certfile is None:
-            return None
-        context: ssl.SSLContext = self.cfg.ssl_context(
-            self.cfg, lambda: certificates.tls_context(self.settings)
-        )
-        return context
-
     def _ready(self) -> None:
         self.booted = True
         if self.age == 1:
             addresses, workers = self.server.addresses, self.cfg.workers
-            self.log.info("%s", logs.banner(addresses, workers, self.loop_name, PROTOCOLS, self.versions))
+            spoken = protocols(self.settings)
+            self.log.info("%s", logs.banner(addresses, workers, self.loop_name, spoken, self.versions))
+            if self.server.redirects:
+                self.log.info("Sending plain HTTP to HTTPS: %s", ", ".join(self.server.redirects))
 
     def _beat(self) -> None:
         """At each tick of the loop: tell the arbiter that the worker is alive, and see whether it is."""
@@ -239,6 +271,8 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         self.server.hurry()
 
     def _reopen(self) -> None:
+        if self.certificates is not None:
+            self.certificates.refresh()
         self.log.reopen_files()
         if self.access_log is not None:
             self.access_log.reopen()
@@ -333,7 +367,7 @@ class HookedApplication:
                 time.time(), time.perf_counter() - began, scope["client"], scope["method"], target,
                 scope["http_version"], status, sent, scope["headers"], answered,
             )  # fmt: skip
-            response, request, environ, _ = access.gunicorn_views(entry)
+            response, request, environ, _ = gunicorn_access.gunicorn_views(entry)
             return response, request, environ
 
         def finish() -> None:

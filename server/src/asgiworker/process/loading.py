@@ -46,13 +46,7 @@ def load(
     """
     if not target:
         raise LoadingError("No application is given.", "Name one as in: asgiworker main:app")
-    directory = os.path.abspath(app_dir)
-    if not os.path.isdir(directory):
-        raise LoadingError(
-            f"There is no directory {app_dir} to import the application from.", "See --app-dir."
-        )
-    if directory not in sys.path[:1]:
-        sys.path.insert(0, directory)
+    directory = _import_from(app_dir)
     module_name, _, expression = target.partition(":")
     path = _attribute_path(target, expression) if expression else None
     module = _import(module_name, expression, directory)
@@ -118,6 +112,28 @@ class Call:
                 "What needs the event loop belongs into the lifespan startup.",
             )
         return made
+
+
+def load_function(target: str, *, app_dir: str = ".") -> Callable[..., Any]:
+    """Import the function that `target` names, as `module:function`. Raises `LoadingError`."""
+    directory = _import_from(app_dir)
+    module_name, _, name = target.partition(":")
+    found = _attribute(_import(module_name, name, directory), name.split("."))
+    if not callable(found):
+        raise LoadingError(f"{target} is not callable: it is {_described(found)}.", "It must be a function.")
+    return found
+
+
+def _import_from(app_dir: str) -> str:
+    """Let modules be imported from this directory first; its full path."""
+    directory = os.path.abspath(app_dir)
+    if not os.path.isdir(directory):
+        raise LoadingError(
+            f"There is no directory {app_dir} to import the application from.", "See --app-dir."
+        )
+    if directory not in sys.path[:1]:
+        sys.path.insert(0, directory)
+    return directory
 
 
 def _attribute_path(target: str, expression: str) -> tuple[list[str], Call | None]:

@@ -13,13 +13,19 @@ from dataclasses import Field, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from asgiworker.process.mistakes import SettingsError
-from asgiworker.process.sockets import parse_address
+from asgiworker.process.sockets import TcpAddress, parse_address
 
 T = TypeVar("T")
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2, token
+HSTS_AGE = re.compile(r"max-age=[0-9]{1,18}")
+HSTS_SPELLING = {"includesubdomains": "includeSubDomains", "preload": "preload"}
+HSTS_WORDS = frozenset(HSTS_SPELLING)
+ORIGIN = re.compile(
+    r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+"
+)  # RFC 6454 §6.2; extensions of browsers have their own scheme
 FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 §5.5; anything else could split the response
 
 
@@ -203,6 +209,61 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in _items(value))
 
 
+def _files(value: object) -> tuple[str, ...]:
+    return () if value is None else _texts(value)
+
+
+def _port_address(value: object) -> str | None:
+    """`[HOST:]PORT`, an address to listen on that may be a port alone."""
+    if value is None or value == "":
+        return None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value).strip()
+    address = parse_address(f":{text}" if text.isdigit() else text)
+    if not isinstance(address, TcpAddress) or not text.rpartition(":")[2].isdigit():
+        raise ValueError
+    return text
+
+
+def _hsts(value: object) -> str | None:
+    """RFC 6797 §6.1; the seconds alone stand for max-age."""
+    if value is None or value == "":
+        return None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    if parts and parts[0].isdigit():
+        parts[0] = f"max-age={parts[0]}"
+    words = [part.lower() for part in parts]
+    if not words or not HSTS_AGE.fullmatch(words[0]) or not HSTS_WORDS.issuperset(words[1:]):
+        raise ValueError
+    return "; ".join([words[0], *(HSTS_SPELLING[word] for word in words[1:])])
+
+
+def _factory(value: object) -> Any:
+    if callable(value):
+        return value
+    text = _optional_text(value)
+    if text is not None and not all(text.partition(":")[::2]):
+        raise ValueError
+    return text
+
+
+def _written_factory(value: Any) -> str:
+    if callable(value):
+        value = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
+    return as_toml(value)
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    """RFC 6454 §6.2, as browsers write it: lower-case, and without a default port."""
+    origins = []
+    for item in _items(value):
+        origin = _text(item).strip().lower()
+        if not ORIGIN.fullmatch(origin):
+            raise Refused(item)
+        origins.append(origin)
+    return tuple(origins)
+
+
 def _addresses(value: object) -> tuple[str, ...]:
     addresses = _texts(value)
     if not addresses:
@@ -263,9 +324,16 @@ SWITCH: Kind[bool] = Kind("true or false", _switch, "", is_switch=True)
 SECONDS: Kind[float] = Kind("a number of seconds, 0 or more", _real, "SECONDS")
 UMASK: Kind[int] = Kind("an octal mask such as 022", _mask, "MASK", written="0o{:03o}".format)
 PATHS: Kind[tuple[str, ...]] = Kind("a list of paths", _texts, "PATH", repeatable=True)
+FILES: Kind[tuple[str, ...]] = Kind("a list of paths", _files, "PATH", repeatable=True)
 PATTERNS: Kind[tuple[str, ...]] = Kind("a list of patterns such as *.py", _texts, "PATTERN", repeatable=True)
 HEADERS: Kind[tuple[tuple[str, str], ...]] = Kind(
     'header fields written as "Name: value"', _headers, "HEADER", repeatable=True, separator="\n"
+)
+ORIGINS: Kind[tuple[str, ...]] = Kind(
+    'origins of web pages such as https://example.org, without a path, or "*"',
+    _origins,
+    "ORIGIN",
+    repeatable=True,
 )
 PEERS: Kind[str] = Kind(
     'a comma separated list of IP addresses, networks such as 10.0.0.0/8, "unix" and "*"', _peers, "LIST"
@@ -273,6 +341,13 @@ PEERS: Kind[str] = Kind(
 ADDRESSES: Kind[tuple[str, ...]] = Kind(
     "HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd://N", _addresses, "ADDRESS", repeatable=True
 )
+PORT_ADDRESS: Kind[str | None] = Kind("PORT or HOST:PORT", _port_address, "[HOST:]PORT")
+HSTS: Kind[str | None] = Kind(
+    "seconds, and includeSubDomains and preload after semicolons, such as 31536000; includeSubDomains",
+    _hsts,
+    "SECONDS",
+)
+FACTORY: Kind[Any] = Kind("module:function", _factory, "MODULE:FUNCTION", written=_written_factory)
 ROOT_PATH: Kind[str] = Kind("a path that begins with /", _root_path, "PATH")
 
 

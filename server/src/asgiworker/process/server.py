@@ -2,7 +2,8 @@
 
 A stop goes through these steps, whatever asked for it:
 
-1. Nothing new is accepted; idle connections close; each response is the last of its connection.
+1. Nothing new is accepted; idle connections close; each response is the last of its connection. WebSockets
+   are closed with 1012 (service restart), and their applications see `websocket.disconnect`.
 2. After `drain_delay` the applications of responses that still stream see `http.disconnect`.
 3. After `graceful_timeout`, or on a second signal, what is left is cancelled, and its connections aborted.
 4. The lifespan's shutdown runs. Always.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import math
 import os
@@ -22,6 +24,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,14 +33,18 @@ from asgiworker.asgi.errors import LifespanFailed
 from asgiworker.asgi.exchange import STREAMING, Exchange
 from asgiworker.asgi.lifespan import Lifespan
 from asgiworker.asgi.types import ASGIApplication
-from asgiworker.process import access, certificates, loading, logs, sockets, sources
+from asgiworker.process import access, loading, logs, sockets, sources
+from asgiworker.process.certificates import Certificates, open_certificates
 from asgiworker.process.mistakes import Mistake, SettingsError
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
+from asgiworker.protocols import transport
 from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.preface import FOR_EVER, ProxyListener
+from asgiworker.protocols.listener import FOR_EVER, Listener
+from asgiworker.protocols.preface import ProxyListener
+from asgiworker.protocols.redirect import HTTPS_PORT, RedirectConnection
 from asgiworker.protocols.service import IDLE_PATIENCE, Record, Service
-from asgiworker.protocols.tls import first_certificate
+from asgiworker.protocols.tls import Door
 
 logger = logging.getLogger("asgiworker.server")
 
@@ -47,8 +54,6 @@ DRAIN_TICK = 0.05  # seconds between two looks in a stop
 ACCESS_TICK = 0.2  # seconds for which access log entries are collected at most
 
 ADDRESS_SETTINGS = frozenset(("bind", "host", "port", "uds", "fd"))
-
-PROTOCOLS = ("HTTP/1.1",)
 
 STARTUP_FAILED = 3  # the exit code, as Gunicorn's for a worker that can't boot
 
@@ -72,7 +77,7 @@ class Server:
         app: the application; ASGI 3, ASGI 2 or WSGI, by `settings.interface`.
         settings: all settings.
         listening: bound and listening sockets; they are closed when the server stops.
-        tls: the context for TLS; None for plain HTTP.
+        tls: the certificates for TLS; None for plain HTTP.
         access_log: where finished exchanges go; None for nowhere.
         heartbeat: called at each tick of the loop, at least once a second.
     """
@@ -83,23 +88,28 @@ class Server:
         settings: Settings,
         listening: Sequence[socket.socket],
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Certificates | None = None,
         access_log: AccessLogger | None = None,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         self.app: ASGIApplication = loading.adapt(app, settings.interface)
         self.settings = settings
-        self.listening = listening
-        self.tls = tls
+        self.certificates = tls
+        self.tls = tls.context if tls else None  # for the next connection
+        self._door = Door(self.tls) if self.tls else None
+        self.listening, self.redirecting = _apart(listening, settings)
         self.access_log = access_log
         self.exhausted = asyncio.Event()  # `max_requests` have been answered
-        self.addresses = [sockets.socket_url(sock, tls=tls is not None) for sock in listening]
+        self.addresses = [sockets.socket_url(sock, tls=tls is not None) for sock in self.listening]
+        self.redirects = [sockets.socket_url(sock) for sock in self.redirecting]
+        if settings.transport == "aiofastnet" and not transport.available():
+            raise Mistake("The transport aiofastnet is not installed.", "Install it, or choose auto.")
         self.lifespan = Lifespan(
             self.app, settings.lifespan, settings.timeout_startup, settings.timeout_shutdown
         )
         self.watchdog = Watchdog(settings.timeout)
         self.service: Service
-        self._accepting: list[asyncio.AbstractServer | ProxyListener] = []
+        self._accepting: list[asyncio.AbstractServer | Listener] = []
         # What each tick does. The heart beats from the very start: a startup may take its time, and only a
         # loop that hangs is to be missed.
         self._duties: list[Callable[[], object]] = [self.watchdog.beat, heartbeat]
@@ -175,34 +185,68 @@ class Server:
             loop,
             state=self.lifespan.state,
             record=self.access_log.record if self.access_log else None,
-            server_cert=first_certificate(settings.certfile) if self.tls and settings.certfile else None,
             max_requests=_with_jitter(settings.max_requests, settings.max_requests_jitter),
             exhausted=self.exhausted.set,
         )
         for sock in self.listening:
             self._accepting.append(await self._accept(sock))
+        for sock in self.redirecting:
+            self._accepting.append(await self._redirect(sock))
         self._interval = min(self._interval, self.service.tick_interval())
         self._duties.append(self.service.tick)
+        if self.certificates is not None:
+            self._duties.append(self._look_at_certificates)
         if self.access_log is not None:
             self._interval = min(self._interval, ACCESS_TICK)
             self._duties.append(self.access_log.flush)
         self._tick()
 
-    async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer | ProxyListener:
+    async def _accept(self, sock: socket.socket) -> asyncio.AbstractServer | Listener:
         loop, settings, service = asyncio.get_running_loop(), self.settings, self.service
         if settings.proxy_protocol != "off":
-            return ProxyListener(service, sock, self.tls, self._shaking)
+            return ProxyListener(service, sock, self.tls, self._shaking, fast=self._fast(self.tls))
+        if self._fast(self.tls):
+            shaking = self._shaking if self.tls is not None else lambda: None
+            return Listener(service, sock, self.tls, shaking, fast=True)
         options: dict[str, Any] = {"sock": sock, "backlog": settings.backlog}
         factory: Callable[[], asyncio.Protocol] = lambda: HTTP1Connection(service)  # noqa: E731
         if self.tls is not None:
             factory = self._noted(factory)
-            options["ssl"] = self.tls
+            options["ssl"] = self._door
             options["ssl_handshake_timeout"] = settings.timeout_handshake or FOR_EVER
         if sock.family == socket.AF_UNIX:
             if sys.version_info >= (3, 13):
                 options["cleanup_socket"] = False  # the file belongs to whoever bound the socket
             return await loop.create_unix_server(factory, **options)
         return await loop.create_server(factory, **options)
+
+    def _fast(self, tls: ssl.SSLContext | None) -> bool:
+        """Whether aiofastnet carries those connections that it can."""
+        if self.settings.transport == "auto":
+            return tls is not None and transport.suits(tls)
+        return self.settings.transport == "aiofastnet"
+
+    async def _redirect(self, sock: socket.socket) -> asyncio.AbstractServer | Listener:
+        """Accept plain HTTP on `sock`, and send it to HTTPS."""
+        ports = filter(None, map(sockets.socket_port, self.listening))
+        make = partial(RedirectConnection, self.service, port=next(ports, HTTPS_PORT))
+        if self.settings.proxy_protocol != "off":
+            return ProxyListener(self.service, sock, None, self._shaking, make)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(make, sock=sock, backlog=self.settings.backlog)
+
+    # --- certificates
+
+    def _look_at_certificates(self) -> None:
+        """When they are new, the next connections get them; who is connected keeps what it has."""
+        assert self.certificates is not None
+        self.certificates.look(asyncio.get_running_loop().time())
+        self.tls = self.certificates.context
+        if self._door is not None:
+            self._door.current = self.tls
+        for accepting in self._accepting:
+            if isinstance(accepting, Listener) and accepting.tls is not None:
+                accepting.tls = self.tls
 
     def _noted(self, factory: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         def made() -> asyncio.Protocol:
@@ -258,23 +302,24 @@ class Server:
         for connection in list(service.connections):
             connection.retire()
         while (
-            service.connections or service.running or loop.time() < self._shaken_by
+            service.connections or service.running or service.websockets or loop.time() < self._shaken_by
         ) and loop.time() < self._stop_by:
             service.tick()
             # A stream needs time to end, too: where there is little, it hears of it half way.
             if loop.time() >= min(began + settings.drain_delay, (began + self._stop_by) / 2):
                 self._tell_streams()
             await asyncio.sleep(DRAIN_TICK)
-        if service.running:
-            logger.warning("Cancelling %d requests that are still running", len(service.running))
-            for exchange in list(service.running):
-                exchange.cancel()
-            tasks = [exchange.task for exchange in service.running if exchange.task is not None]
+        tasks = [exchange.task for exchange in service.running if exchange.task is not None]
+        tasks.extend(service.websockets)
+        if tasks:
+            logger.warning("Cancelling %d requests that are still running", len(tasks))
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)
         for connection in list(service.connections):
             connection.end()
         for accepting in self._accepting:
-            if isinstance(accepting, ProxyListener):
+            if isinstance(accepting, Listener):
                 accepting.abort()
         await self.lifespan.shutdown()
         self._rest()
@@ -325,15 +370,16 @@ async def running(app: Callable[..., Any], **settings: Any) -> AsyncIterator[Ser
         settings["port"] = 0
     settings.setdefault("accesslog", None)
     resolved = Settings.load(settings)
-    listeners = _listen(resolved)
-    server = Server(
-        app,
-        resolved,
-        [listener.sock for listener in listeners],
-        tls=certificates.tls_context(resolved),
-        access_log=access.open_access_log(resolved),
-    )
+    certificates = open_certificates(resolved)
+    resolved, listeners = _listen(resolved)
     try:
+        server = Server(
+            app,
+            resolved,
+            [listener.sock for listener in listeners],
+            tls=certificates,
+            access_log=access.open_access_log(resolved),
+        )
         await server.start()
         try:
             yield server
@@ -393,8 +439,8 @@ def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int
         Mistake: whatever is wrong before the first request.
     """
     logs.configure(settings)
-    tls = certificates.tls_context(settings)
-    listeners = _listen(settings)
+    tls = open_certificates(settings)
+    settings, listeners = _listen(settings)
     try:
         if app is None:
             app = loading.load(
@@ -415,7 +461,7 @@ async def _serve_until_signal(
     app: Callable[..., Any],
     settings: Settings,
     listeners: Sequence[sockets.Listener],
-    tls: ssl.SSLContext | None,
+    tls: Certificates | None,
     access_log: AccessLogger | None,
 ) -> int:
     loop = asyncio.get_running_loop()
@@ -428,6 +474,8 @@ async def _serve_until_signal(
         stopping.set()
 
     def reopen() -> None:
+        if tls is not None:
+            tls.refresh()
         logs.reopen()
         if access_log is not None:
             access_log.reopen()
@@ -435,12 +483,22 @@ async def _serve_until_signal(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGUSR1, reopen)
+    if tls is not None:
+        loop.add_signal_handler(signal.SIGHUP, tls.reload)
 
     def ready() -> None:
         name = type(loop).__module__.partition(".")[0]
-        logger.info("%s", logs.banner(server.addresses, 1, name, PROTOCOLS, versions(name)))
+        logger.info("%s", logs.banner(server.addresses, 1, name, protocols(settings), versions(name)))
+        if server.redirects:
+            logger.info("Sending plain HTTP to HTTPS: %s", ", ".join(server.redirects))
 
     return await server.run(stopping, ready)
+
+
+def protocols(settings: Settings) -> tuple[str, ...]:
+    """What the banner says is spoken."""
+    offered = (("HTTP/1.1", True), ("HTTP/2", settings.http2), ("WebSocket", settings.ws))
+    return tuple(name for name, spoken in offered if spoken)
 
 
 def versions(loop: str) -> dict[str, str]:
@@ -474,7 +532,38 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return asyncio.new_event_loop
 
 
-def _listen(settings: Settings) -> list[sockets.Listener]:
-    return sockets.listen(
-        settings.bind, backlog=settings.backlog, reuse_port=settings.reuse_port, umask=settings.umask
-    )
+def _listen(settings: Settings) -> tuple[Settings, list[sockets.Listener]]:
+    """Open the sockets; also the settings, which now know the port of the one for plain HTTP."""
+
+    def opened(addresses: Sequence[str]) -> list[sockets.Listener]:
+        return sockets.listen(
+            addresses, backlog=settings.backlog, reuse_port=settings.reuse_port, umask=settings.umask
+        )
+
+    listeners = opened(settings.bind)
+    try:
+        redirecting = opened(settings.redirect_addresses())
+    except Mistake:
+        for listener in listeners:
+            listener.close()
+        raise
+    if redirecting:
+        port = sockets.socket_port(redirecting[0].sock)
+        settings = dataclasses.replace(settings, redirect_http=str(port))
+    return settings, listeners + redirecting
+
+
+def _apart(
+    listening: Sequence[socket.socket], settings: Settings
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """The sockets that serve, and those whose clients are sent to HTTPS: these have the port of that."""
+    if settings.redirect_http is None:
+        return list(listening), []
+    port = int(settings.redirect_http.rpartition(":")[2])
+    redirecting = [sock for sock in listening if sockets.socket_port(sock) == port]
+    if not redirecting:
+        raise SettingsError(
+            f"Nothing listens on port {port}, which redirect_http names.",
+            "Where the sockets are handed over, as by Gunicorn, bind this address as well.",
+        )
+    return [sock for sock in listening if sock not in redirecting], redirecting

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +20,18 @@ from asgiworker.process.mistakes import SettingsError
 from asgiworker.process.options import (
     ADDRESSES,
     DIRECTORY,
+    FACTORY,
+    FILES,
     HEADERS,
     HOST,
+    HSTS,
     NAME,
+    ORIGINS,
     PATH,
     PATHS,
     PATTERNS,
     PEERS,
+    PORT_ADDRESS,
     ROOT_PATH,
     SECONDS,
     SWITCH,
@@ -38,18 +43,20 @@ from asgiworker.process.options import (
     option,
     whole_number,
 )
-from asgiworker.process.sockets import DEFAULT_PORT
+from asgiworker.process.sockets import DEFAULT_PORT, TcpAddress, parse_address
 
 APPLICATION = "Application"
 SOCKETS = "Sockets"
 PROCESS = "Process"
 HTTP = "HTTP"
+HTTP2 = "HTTP/2"
+WEBSOCKET = "WebSocket"
 LIMITS = "Limits (0 switches a limit off)"
 DEADLINES = "Deadlines (seconds, 0 switches a deadline off)"
 TLS = "TLS"
 LOGGING = "Logging"
 
-GROUPS = (APPLICATION, SOCKETS, PROCESS, HTTP, LIMITS, DEADLINES, TLS, LOGGING)
+GROUPS = (APPLICATION, SOCKETS, PROCESS, HTTP, HTTP2, WEBSOCKET, LIMITS, DEADLINES, TLS, LOGGING)
 
 COUNT = whole_number(0)
 BYTES = whole_number(0, metavar="BYTES")
@@ -144,6 +151,13 @@ class Settings:
         group=SOCKETS,
         gunicorn="reuse_port",
         help="let several servers listen on one port (SO_REUSEPORT)",
+    )
+    transport: Literal["auto", "loop", "aiofastnet"] = option(
+        "auto",
+        kind=choice("auto", "loop", "aiofastnet"),
+        group=SOCKETS,
+        help="what carries connections: the event loop's own transport, or aiofastnet's; auto takes"
+        " the latter for TLS, where it is installed",
     )
     umask: int = option(
         0,
@@ -287,6 +301,104 @@ class Settings:
         help="peers that may send a PROXY protocol header",
     )
 
+    http2: bool = option(
+        True, kind=SWITCH, group=HTTP2, help="speak HTTP/2: on TLS, where the client chooses it"
+    )
+    h2c: Literal["auto", "on", "off"] = option(
+        "auto",
+        kind=choice("auto", "on", "off"),
+        group=HTTP2,
+        help="speak HTTP/2 without TLS to clients that begin with it; auto: on loopback and UNIX sockets",
+    )
+    http2_max_concurrent_streams: int = option(
+        100,
+        kind=whole_number(1, 2**31 - 1),
+        group=HTTP2,
+        gunicorn="http2_max_concurrent_streams",
+        help="requests that a connection may have open at the same time",
+    )
+    http2_initial_window_size: int = option(
+        262144,
+        kind=whole_number(1, 2**31 - 1, "BYTES"),
+        group=HTTP2,
+        gunicorn="http2_initial_window_size",
+        help="bytes of a request body that a client may send before the application takes them",
+    )
+    http2_connection_window_size: int = option(
+        0,
+        kind=whole_number(0, 2**31 - 1, "BYTES"),
+        group=HTTP2,
+        help="the same for all requests of a connection together; 0: enough for each",
+    )
+    http2_max_frame_size: int = option(
+        16384,
+        kind=whole_number(2**14, 2**24 - 1, "BYTES"),
+        group=HTTP2,
+        gunicorn="http2_max_frame_size",
+        help="bytes of a frame that a client may send",
+    )
+    http2_header_table_size: int = option(
+        4096,
+        kind=whole_number(0, 65536, "BYTES"),
+        group=HTTP2,
+        help="bytes of a connection's table for header compression",
+    )
+    http2_ping_interval: float = option(
+        0.0,
+        kind=SECONDS,
+        group=HTTP2,
+        help="seconds without a sign of a client with open requests, after which it is pinged; 0: never",
+    )
+    http2_ping_timeout: float = option(
+        20.0, kind=SECONDS, group=HTTP2, help="seconds for its answer, before the connection is aborted"
+    )
+
+    ws: bool = option(True, kind=SWITCH, group=WEBSOCKET, help="let clients open WebSockets")
+    ws_max_size: int = option(
+        16 * 1024 * 1024,
+        kind=BYTES,
+        group=WEBSOCKET,
+        gunicorn="websocket_max_message_size",
+        help="bytes of a message, decompressed; beyond: close with 1009; 0 is any size",
+    )
+    ws_max_fragments: int = option(
+        131072,
+        kind=COUNT,
+        group=WEBSOCKET,
+        help="fragments of a message; beyond: close with 1008; 0 is any number",
+    )
+    ws_max_queue: int = option(
+        32,
+        kind=whole_number(1),
+        group=WEBSOCKET,
+        help="unread messages for which the client isn't held back yet",
+    )
+    ws_ping_interval: float = option(
+        20.0, kind=SECONDS, group=WEBSOCKET, help="seconds of silence until a ping is sent; 0 is never"
+    )
+    ws_ping_timeout: float = option(
+        20.0,
+        kind=SECONDS,
+        group=WEBSOCKET,
+        help="seconds that the client has for its pong, before a close with 1011; 0 is any time",
+    )
+    ws_close_timeout: float = option(
+        10.0,
+        kind=SECONDS,
+        group=WEBSOCKET,
+        help="seconds that the client has to answer a close; 0 is any time",
+    )
+    ws_per_message_deflate: bool = option(
+        True, kind=SWITCH, group=WEBSOCKET, help="compress messages where the client can"
+    )
+    ws_origins: tuple[str, ...] = option(
+        (),
+        "--ws-origin",
+        kind=ORIGINS,
+        group=WEBSOCKET,
+        help="origin of the pages that may open WebSockets, as https://example.org; any unless given",
+    )
+
     limit_request_line: int = option(
         8192,
         kind=BYTES,
@@ -326,6 +438,13 @@ class Settings:
         help="requests handled at the same time in one worker; beyond: 503 with Retry-After",
     )
 
+    limit_websockets: int = option(
+        0,
+        kind=COUNT,
+        group=LIMITS,
+        help="WebSockets open at the same time in one worker; beyond: 503 with Retry-After",
+    )
+
     timeout_first_byte: float = option(
         10.0, kind=SECONDS, group=DEADLINES, help="from the connection to its first byte"
     )
@@ -358,17 +477,24 @@ class Settings:
         30.0, kind=SECONDS, group=DEADLINES, help="for the application's lifespan shutdown"
     )
 
-    certfile: str | None = option(
-        None,
+    certfile: tuple[str, ...] = option(
+        (),
         "--certfile",
         "--ssl-certfile",
-        kind=PATH,
+        kind=FILES,
         group=TLS,
         gunicorn="certfile",
-        help="certificate chain (PEM)",
+        help="certificate chain (PEM), or a folder of them; may be repeated: a client gets the one for the"
+        " name it asks for, or the first",
     )
-    keyfile: str | None = option(
-        None, "--keyfile", "--ssl-keyfile", kind=PATH, group=TLS, gunicorn="keyfile", help="private key (PEM)"
+    keyfile: tuple[str, ...] = option(
+        (),
+        "--keyfile",
+        "--ssl-keyfile",
+        kind=FILES,
+        group=TLS,
+        gunicorn="keyfile",
+        help="private key (PEM), unless it stands in the certificate's file; repeated as certfile is",
     )
     keyfile_password: str | None = option(
         None,
@@ -377,7 +503,7 @@ class Settings:
         kind=NAME,
         group=TLS,
         secret=True,
-        help="password of the private key",
+        help="password of the private keys",
     )
     ca_certs: str | None = option(
         None,
@@ -409,7 +535,51 @@ class Settings:
         kind=NAME,
         group=TLS,
         gunicorn="ciphers",
-        help="OpenSSL cipher list",
+        help="OpenSSL cipher list, for TLS 1.2",
+    )
+    curves: str | None = option(
+        None,
+        kind=NAME,
+        group=TLS,
+        help="group for the key exchange, such as X25519; several, with colons between, need Python 3.15",
+    )
+    crl: str | None = option(
+        None,
+        "--crl",
+        "--ssl-crl",
+        kind=PATH,
+        group=TLS,
+        help="revocation lists that client certificates are checked against (PEM)",
+    )
+    tls_minimum: Literal["1.2", "1.3"] = option(
+        "1.2",
+        kind=choice("1.2", "1.3", also={1.2: "1.2", 1.3: "1.3"}),
+        group=TLS,
+        help="oldest version of TLS that is spoken",
+    )
+    ssl_context: Callable[..., Any] | str | None = option(  # noqa: RUF009  # as all the others
+        None,
+        kind=FACTORY,
+        group=TLS,
+        help="function that makes the SSLContext; called with the settings and a function that makes ours",
+    )
+    dev_tls: bool = option(
+        False,
+        kind=SWITCH,
+        group=TLS,
+        help="TLS with a certificate for development, which is made for localhost and this machine's name",
+    )
+    redirect_http: str | None = option(
+        None,
+        kind=PORT_ADDRESS,
+        group=TLS,
+        help="also listen here in plain HTTP, and send clients to HTTPS; the host is bind's unless given",
+    )
+    hsts: str | None = option(
+        None,
+        kind=HSTS,
+        group=TLS,
+        help="Strict-Transport-Security for every response that has none: browsers shall come by HTTPS only",
     )
 
     accesslog: str | None = option(
@@ -459,10 +629,53 @@ class Settings:
             value = getattr(self, row.name)
             if value is not row.default:
                 object.__setattr__(self, row.name, row.convert(value, row.name))
+        self._check_tls()
+
+    def _check_tls(self) -> None:
         if self.keyfile and not self.certfile:
             raise SettingsError(
                 "keyfile is given without certfile.", "The certificate is given with --certfile."
             )
+        if len(self.keyfile) > len(self.certfile):
+            raise SettingsError(
+                "There are more private keys (keyfile) than certificates (certfile).",
+                "Each key belongs to the certificate at its place in the list.",
+            )
+        if self.dev_tls and self.certfile:
+            raise SettingsError(
+                "dev_tls is given with certfile.", "It makes a certificate of its own: give one of the two."
+            )
+        if self.tls:
+            return
+        if self.redirect_http:
+            raise SettingsError(
+                "redirect_http is given without a certificate.",
+                "Nothing here speaks HTTPS; give --certfile and --keyfile, or --dev-tls.",
+            )
+        if self.hsts:
+            raise SettingsError(
+                "hsts is given without a certificate.",
+                "It is sent over TLS only. Where a proxy speaks TLS, let the proxy send it.",
+            )
+
+    @property
+    def tls(self) -> bool:
+        """Whether the listening sockets speak TLS."""
+        return bool(self.certfile or self.dev_tls or self.ssl_context)
+
+    def redirect_addresses(self) -> tuple[str, ...]:
+        """Where to listen for plain HTTP beside `bind`: on its hosts, unless `redirect_http` names one.
+
+        Nowhere if open sockets are handed over: the one for plain HTTP is among them.
+        """
+        if self.redirect_http is None or all(address.startswith("fd://") for address in self.bind):
+            return ()
+        if ":" in self.redirect_http:
+            return (self.redirect_http,)
+        port = int(self.redirect_http)
+        bound = (parse_address(address) for address in self.bind)
+        places = (str(TcpAddress(each.host, port)) for each in bound if isinstance(each, TcpAddress))
+        return tuple(dict.fromkeys(places)) or (f":{port}",)
 
     @classmethod
     def load(

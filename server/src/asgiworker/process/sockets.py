@@ -128,6 +128,12 @@ def socket_url(sock: socket.socket, *, tls: bool = False) -> str:
     return f"{'https' if tls else 'http'}://{TcpAddress(name[0], name[1])}"
 
 
+def socket_port(sock: socket.socket) -> int:
+    """The port that `sock` is bound to; 0 for a UNIX socket."""
+    name = sock.getsockname()
+    return name[1] if isinstance(name, tuple) else 0
+
+
 def listen(
     addresses: Iterable[str], *, backlog: int = 2048, reuse_port: bool = False, umask: int = 0
 ) -> list[Listener]:

@@ -42,7 +42,17 @@ class ChunkedDecoder:
     `decode` takes bytes as they come; `rest` holds what has come after the end of the body.
     """
 
-    __slots__ = ("_buffer", "_extensions", "_fields", "_left", "_limits", "_part", "_scanned", "_size", "rest")
+    __slots__ = (
+        "_buffer",
+        "_extensions",
+        "_fields",
+        "_left",
+        "_limits",
+        "_part",
+        "_scanned",
+        "_size",
+        "rest",
+    )
 
     def __init__(self, limits: HeadLimits, fields: int = 0, size: int = 0) -> None:
         self._limits = limits

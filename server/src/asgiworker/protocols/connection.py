@@ -21,6 +21,7 @@ Ends = tuple[Address | None, Address | None]
 """Client and server of a connection, as a PROXY header gave them."""
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+LEAVE = 2.0  # seconds for a client to answer the end of TLS (RFC 8446 §6.1), which it needn't
 
 
 class Connection(asyncio.Protocol):
@@ -85,9 +86,9 @@ class Connection(asyncio.Protocol):
         self.client, self.server = client or self.client, server or self.server
         self.trusted_peer = (self.client[0] if self.client else None) in service.trusted
         encrypted = transport.get_extra_info("ssl_object")
-        if encrypted is not None:
+        if encrypted is not None and not getattr(encrypted, "plain", False):
             self.scheme = "https"
-            self.tls = tls_extension(encrypted, service.server_cert)
+            self.tls = tls_extension(encrypted)
         self.unusual = self.trusted_peer or self.tls is not None or service.root_path != ""
         self.deadline = service.deadline(service.policy.timeout_first_byte)
         if service.draining:  # accepted in the moment of the stop
@@ -119,6 +120,10 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport's buffer is above its high-water mark: applications wait in `send()`."""
         self.drain_waiter = self.service.loop.create_future()
+        self.progressed()
+
+    def progressed(self) -> None:
+        """What waits to be read by the client has its time from now on."""
         self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
         self.write_mark = self.transport.get_write_buffer_size()
 
@@ -194,7 +199,26 @@ class Connection(asyncio.Protocol):
             self.write_mark = size
             self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
         if self.deadline <= now:
-            self.overdue(now)
+            if not self.transport.is_closing():
+                self.overdue(now)
+            elif self.all_received():
+                self.transport.abort()
+            else:
+                self.deadline = self.service.deadline(LEAVE)
+
+    def all_received(self) -> bool:
+        """Whether the client's machine has all that was sent, and so its application will."""
+        if self.transport.get_write_buffer_size():
+            return False
+        try:
+            import fcntl
+            import termios
+
+            # The loops don't tell what is encrypted and unsent: nothing, if the kernel has nothing.
+            queue = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        except (ImportError, OSError):
+            return True  # on Windows nothing can be told; else it is closed already
+        return not any(queue)
 
     def overdue(self, now: float) -> None:
         """The client hasn't sent what it was to send."""
@@ -206,8 +230,12 @@ class Connection(asyncio.Protocol):
         """Close when all is written; a client that doesn't read that is cut off after the stall deadline."""
         if self.transport.is_closing():
             return
+        if self.tls is not None:
+            self.resume_reading()  # or the client's end of TLS is never seen
         self.transport.close()
         self.deadline = NEVER
+        if self.tls is not None:
+            self.deadline = self.service.now + min(LEAVE, self.service.idle)
         self.write_deadline = self.service.deadline(self.service.policy.timeout_stall)
         self.write_mark = self.transport.get_write_buffer_size()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from asgiworker.asgi.exchange import (
     COMPLETE,
@@ -19,19 +20,26 @@ from asgiworker.asgi.exchange import (
     WAITING,
     Exchange,
 )
-from asgiworker.asgi.scope import ASGI_VERSION, decode_path
+from asgiworker.asgi.scope import ASGI_VERSION
+from asgiworker.asgi.session import Opening, Session
 from asgiworker.asgi.types import Address, Headers, Scope
 from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Ends
-from asgiworker.protocols.head import EMPTY_LINES, PLAIN, REQUEST_LINE, Refusal, Routing
+from asgiworker.protocols.handshake import Handshake, check_upgrade
+from asgiworker.protocols.head import EMPTY_LINES, PLAIN, REQUEST_LINE, Head, Refusal, Routing
+from asgiworker.protocols.http2 import HTTP2Connection, takes_prior_knowledge
+from asgiworker.protocols.nghttp2 import PREFACE
 from asgiworker.protocols.response import DRAIN_BOUND, STATUS_LINES, ResponseSide
 from asgiworker.protocols.service import NEVER, Service
+from asgiworker.protocols.websocket import WebSocket, WebSocketConnection
 
 logger = logging.getLogger("asgiworker.server")
 
 HIGH_WATER = 65536  # bytes of request that may wait before reading pauses
 LINGER_BOUND = 4 * 1024 * 1024  # bytes read away after a last response, so that the client gets to see it
 LINGER = 2.0  # seconds for that
+
+HTTP2_HEAD = PREFACE[: PREFACE.index(b"SM")]  # what of HTTP/2's preface looks like a request
 
 
 EXTENSIONS: dict[str, object] = {
@@ -45,11 +53,14 @@ EXTENSIONS: dict[str, object] = {
 class HTTP1Connection(ResponseSide):
     """One HTTP/1.x connection; also the carrier of its current exchange."""
 
+    speaks_http2 = True  # if it is asked to, and the settings allow it
+
     __slots__ = (
         "awaiting_head",
         "body_received",
         "body_seen",
         "discard_left",
+        "handshake",
         "head_size",
         "lingered",
         "lingering",
@@ -57,6 +68,8 @@ class HTTP1Connection(ResponseSide):
         "request_client",
         "scanned",
     )
+
+    handshake: Handshake  # of the WebSocket that is asked for
 
     def __init__(self, service: Service, proxied: Ends = (None, None)) -> None:
         super().__init__(service, proxied)
@@ -159,25 +172,32 @@ class HTTP1Connection(ResponseSide):
         self.head_size = len(data)
         try:
             self.head = head = service.parser.parse(data)
-            method, target, version, headers, names, routing = head
-            if routing is not PLAIN and 0 < service.policy.limit_body < routing.length:
-                raise Refusal(413, f"request body longer than {service.policy.limit_body} bytes")
+            method, _, version, headers, names, routing, path, raw_path, query = head
+            if routing is not PLAIN:
+                if 0 < service.policy.limit_body < routing.length:
+                    raise Refusal(413, f"request body longer than {service.policy.limit_body} bytes")
+                # Any other protocol that the client would rather speak is ignored (RFC 9110 §7.8).
+                if b"websocket" in routing.upgrade and service.policy.ws:
+                    self.begin_websocket(head)
+                    return
             if service.limit_requests <= len(service.running):
                 raise Refusal(503, "too many requests at once")
         except Refusal as refusal:
-            self.refuse(refusal, data)
+            if data == HTTP2_HEAD and self.head is None and self.speaks_http2 and takes_prior_knowledge(self):
+                self.continue_as_http2(data + self.buffer)
+            else:
+                self.refuse(refusal, data)
             return
         self.routing = routing
         self.keep_alive = routing.keep_alive
         self.request_client = self.client
-        raw_path, _, query = target.partition(b"?")
         scope: Scope = {
             "type": "http",
             "asgi": ASGI_VERSION.copy(),
             "http_version": version,
             "method": method,
             "scheme": self.scheme,
-            "path": decode_path(raw_path) if raw_path.find(b"%") >= 0 else raw_path.decode("ascii"),
+            "path": path,
             "raw_path": raw_path,
             "query_string": query,
             "root_path": service.root_path,
@@ -205,6 +225,85 @@ class HTTP1Connection(ResponseSide):
             service.running.add(exchange)
             if exchange.state is STARTED:
                 self.flush_later()
+
+    # --- or another protocol
+
+    def continue_as_http2(self, data: bytes) -> None:
+        """The client speaks HTTP/2 from here on; these are its first bytes."""
+        successor = HTTP2Connection(self.service)
+        self.buffer = b""
+        self.lingering = True
+        self.hand_over(successor)
+        successor.begin(data)
+
+    # --- or a WebSocket
+
+    def begin_websocket(self, head: Head) -> None:
+        """The request is the opening handshake of a WebSocket: call the application, which answers it.
+
+        Raises:
+            Refusal: it is none that is in order, or there are too many.
+        """
+        service = self.service
+        method, _, version, headers, names, routing, path, raw_path, query = head
+        handshake = check_upgrade(method, headers, names, routing, service.policy)
+        if service.limit_websockets <= len(service.websockets):
+            raise Refusal(503, "too many WebSockets at once")
+        self.routing = routing
+        self.keep_alive = False  # what follows is a WebSocket or, after another answer, nothing
+        self.request_client = self.client
+        scope: Scope = {
+            "type": "websocket",
+            "asgi": ASGI_VERSION.copy(),
+            "http_version": version,
+            "scheme": self.scheme,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": service.root_path,
+            "headers": headers,
+            "client": self.client,
+            "server": self.server,
+            "subprotocols": handshake.subprotocols.copy(),
+            "state": service.state.copy(),
+            "extensions": {"websocket.http.response": {}},
+        }
+        if self.unusual:
+            self.request_client = self.complete_scope(scope, headers, names)
+        scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
+        opening = self.exchange = Opening(self, scope, handshake.subprotocols, service.policy.ws_max_queue)
+        self.handshake = handshake
+        opening.started_at = time.perf_counter()
+        self.deadline = NEVER
+        if self.peer_finished:
+            opening.disconnect()  # it was in a hurry, and is gone before its turn came
+        service.open(opening.session)
+
+    def accept_websocket(self, session: Session, subprotocol: str | None, headers: Headers) -> WebSocket:
+        """The application accepts: from here on this is another protocol's connection."""
+        service, opening, handshake = self.service, session.opening, self.handshake
+        fields = handshake.fields(subprotocol) + headers
+        self.transport.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n%b%b\r\n"
+            % (
+                b"".join([b"%b: %b\r\n" % field for field in fields]),
+                service.fields_without({name.lower() for name, _ in headers}),
+            )
+        )
+        opening.status, opening.headers, opening.state = 101, fields, COMPLETE
+        ended = partial(self.websocket_ended, opening)
+        data, self.buffer, self.exchange = self.buffer, b"", None
+        connection = WebSocketConnection(self, session, handshake.deflate, ended)
+        self.lingering = True
+        self.reading_paused = False
+        connection.begin(data)
+        return connection.websocket
+
+    def websocket_ended(self, opening: Exchange, sent: int) -> None:
+        """A WebSocket is over, of so many bytes: that was one request, and a long one."""
+        opening.sent = sent
+        self.record(opening)
+        self.service.answered()
 
     # --- its body arrives
 
@@ -308,10 +407,8 @@ class HTTP1Connection(ResponseSide):
             self.record(exchange)
         if exchange.waiter is not None:
             exchange.disconnect()  # whoever still waits in receive() learns that it is over
-        service.requests_left -= 1
-        if not service.requests_left:
-            service.drain()
-            service.exhausted()
+        if service.requests_left is not NEVER:
+            service.answered()
         if self.body_left or self.decoder is not None:
             self.discard_left = DRAIN_BOUND
             if self.keep_alive:
@@ -369,10 +466,16 @@ class HTTP1Connection(ResponseSide):
         fields = b"" if is_head else b"content-length: %d\r\n" % len(body)
         if refusal.status == 503:
             fields += b"retry-after: 1\r\n"
-        fields += service.fields_without((b"content-type", b"content-length", b"connection", b"retry-after"))
+        fields += b"".join([b"%b: %b\r\n" % field for field in refusal.headers])
+        own = [b"content-type", b"content-length", b"connection", b"retry-after"]
+        if self.tls is None and service.policy.hsts:
+            own.append(b"strict-transport-security")  # RFC 6797 §7.2
+        fields += service.fields_without(own)
+        # RFC 9110 §7.8: who sends Upgrade, names it in Connection.
+        options = b"close, upgrade" if refusal.status == 426 else b"close"
         self.transport.write(
-            b"%bcontent-type: text/plain; charset=utf-8\r\n%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINES[refusal.status], fields, body)
+            b"%bcontent-type: text/plain; charset=utf-8\r\n%bconnection: %b\r\n\r\n%b"
+            % (STATUS_LINES[refusal.status], fields, options, body)
         )
         if exchange is not None:
             exchange.status, exchange.headers, exchange.sent = refusal.status, [], len(body)
@@ -405,7 +508,7 @@ class HTTP1Connection(ResponseSide):
     def record(self, exchange: Exchange) -> None:
         """Note the exchange for the access log."""
         if self.service.record is not None and self.head is not None:
-            method, target, version, headers, _, _ = self.head
+            method, target, version, headers, _, _, _, _, _ = self.head
             status = exchange.status or 499  # the client went away before there was a status
             answered = exchange.headers if exchange.status else []
             duration = time.perf_counter() - exchange.started_at
@@ -437,6 +540,14 @@ class HTTP1Connection(ResponseSide):
     def connection_made(self, transport: object) -> None:
         """A client has connected; where too many have, it is told to come back."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        if getattr(self.transport.get_extra_info("ssl_object"), "plain", False):
+            self.refuse(Refusal(400, "this port speaks HTTPS, and the request came in plain HTTP"))
+            return
+        if self.tls is not None and self.service.policy.http2:
+            encrypted = self.transport.get_extra_info("ssl_object")
+            if encrypted.selected_alpn_protocol() == "h2":
+                self.continue_as_http2(b"")
+                return
         if not self.admitted:
             self.refuse(Refusal(503, "too many connections"))
 

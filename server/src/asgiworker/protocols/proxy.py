@@ -51,6 +51,9 @@ class TrustedPeers:
 
 # --- what a trusted proxy says in header fields -----------------------------------------------------------
 
+# Some proxies name the protocol that a WebSocket's client speaks by its own scheme.
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -89,7 +92,7 @@ def read_forwarding(headers: Headers, trusted: TrustedPeers) -> Origin:
         if address[0] not in trusted:
             break
     scheme = protocols[-1].lower() if protocols else None
-    return Origin(client, scheme if scheme in ("http", "https") else None)
+    return Origin(client, SCHEMES.get(scheme or ""))
 
 
 def _split(text: str, separator: str) -> list[str]:

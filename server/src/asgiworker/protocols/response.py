@@ -91,15 +91,17 @@ class ResponseSide(Connection):
             framing = b"content-length: %d\r\n" % len(body)
         if self.routing is PLAIN and service.plain and not exchange.own_fields and not self.peer_finished:
             # PERF: the usual case of `render_head`, without the call.
-            parts = [STATUS_LINES[exchange.status], *exchange.lines, service.common_fields, framing, b"\r\n"]
+            head = b"".join(
+                [STATUS_LINES[exchange.status], *exchange.lines, service.common_fields, framing, b"\r\n"]
+            )
         else:
-            parts = [self.render_head(exchange, framing)]
-        if not exchange.is_head and not bodyless:
-            parts.append(body)
-        if len(body) <= JOIN_BOUND:
-            self.transport.write(b"".join(parts))
+            head = self.render_head(exchange, framing)
+        if exchange.is_head or bodyless:
+            self.transport.write(head)
+        elif len(body) <= JOIN_BOUND:
+            self.transport.write(head + body)
         else:
-            self.write_parts(parts)
+            self.write_parts([head, body])
         self.finish(exchange)
         return None if self.drain_waiter is None else self.drained()
 

@@ -12,7 +12,7 @@ from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
 from asgiworker.protocols.connection import Connection
 
 PIECE = 262144  # bytes read at a time for TLS
-SENDFILE_PIECE = 1 << 30  # bytes asked of sendfile(2) at a time; it takes a little less than 2 GiB
+TURN = 4 * 1024 * 1024  # bytes sent in one turn of the loop at most, however fast the client reads
 
 
 async def send_region(connection: Connection, file: int, offset: int | None, count: int) -> None:
@@ -50,31 +50,69 @@ async def _by_kernel(connection: Connection, file: int, offset: int | None, coun
     # The loop watches the transport's own descriptor already; a duplicate can be watched beside it.
     out = os.dup(transport.get_extra_info("socket").fileno())
     try:
-        while count:
-            try:
-                sent = os.sendfile(out, file, offset, min(count, SENDFILE_PIECE))
-            except BlockingIOError:
-                await _writable(connection, out)
-                continue
-            if not sent:
-                raise ApplicationError(f"the file ended {count} bytes before its announced length")
-            count -= sent
-            if offset is not None:
-                offset += sent
+        region = _Region(connection, out, file, offset, count)
+        if not region.push():
+            await region.pushed()
     finally:
         os.close(out)
 
 
-async def _writable(connection: Connection, descriptor: int) -> None:
-    """Wait until the socket takes more, as if the transport itself had paused and resumed us."""
-    loop = connection.service.loop
-    connection.pause_writing()
-    loop.add_writer(descriptor, connection.resume_writing)
-    try:
-        await connection.drained()
-    finally:
-        loop.remove_writer(descriptor)
-    _check(connection)
+class _Region:
+    """What is still to be sent of a file, and the socket that it goes into.
+
+    PERF: the loop sends on whenever the socket takes more, and only the end wakes the coroutine. To wake that
+    each time, and to watch the socket anew, took 7 % of the CPU time of a file of 10 MB.
+    """
+
+    __slots__ = ("connection", "count", "error", "file", "offset", "out")
+
+    def __init__(self, connection: Connection, out: int, file: int, offset: int | None, count: int) -> None:
+        self.connection = connection
+        self.out = out
+        self.file = file
+        self.offset = offset
+        self.count = count
+        self.error: Exception | None = None  # what went wrong while nobody was there to be told
+
+    def push(self) -> bool:
+        """Send as much as the socket takes in this turn of the loop; say whether that was all."""
+        turn = min(self.count, TURN)
+        while turn:
+            try:
+                sent = os.sendfile(self.out, self.file, self.offset, turn)
+            except BlockingIOError:
+                return False
+            if not sent:
+                raise ApplicationError(f"the file ended {self.count} bytes before its announced length")
+            turn -= sent
+            self.count -= sent
+            if self.offset is not None:
+                self.offset += sent
+        return not self.count
+
+    async def pushed(self) -> None:
+        """Wait until all is sent, as if the transport itself had paused and resumed us."""
+        connection, loop = self.connection, self.connection.service.loop
+        connection.pause_writing()
+        loop.add_writer(self.out, self.writable)
+        try:
+            await connection.drained()
+        finally:
+            loop.remove_writer(self.out)
+        if self.error is not None:
+            raise self.error
+        _check(connection)
+
+    def writable(self) -> None:
+        """The client has read: send on. Called by the loop."""
+        try:
+            done = self.push()
+        except Exception as error:
+            self.error, done = error, True
+        if done:
+            self.connection.resume_writing()
+        else:
+            self.connection.progressed()
 
 
 async def _by_thread(connection: Connection, file: int, offset: int | None, count: int) -> None:

@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiworker.asgi.exchange import Exchange
 from asgiworker.asgi.scope import normalise_root_path
+from asgiworker.asgi.session import Session
 from asgiworker.asgi.types import ASGIApplication, Headers
 from asgiworker.protocols.head import HeadLimits, HeadParser
+from asgiworker.protocols.header_list import HeaderListReader
+from asgiworker.protocols.nghttp2 import Sessions
 from asgiworker.protocols.proxy import TrustedPeers
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ logger = logging.getLogger("asgiworker.server")
 NEVER = math.inf
 IDLE_PATIENCE = 0.5  # seconds in a stop for which an idle connection is still answered
 
-# What the access log takes of an exchange: see `asgiworker.process.access.AccessEntry`.
+# What the access log takes of an exchange: see `asgiworker.process.access_format.AccessEntry`.
 Record = Callable[[tuple[Any, ...]], None]
 
 
@@ -41,6 +44,16 @@ class Starter(Protocol):
     def __call__(
         self, run: Coroutine[Any, Any, None], /, *, context: contextvars.Context
     ) -> asyncio.Task[None]: ...
+
+
+class HoldsBack(Protocol):
+    """What holds bytes back until the turn of the loop is over."""
+
+    def end_turn(self) -> None:
+        """A turn of the loop is over in which `Service.flush_later` was asked to say so."""
+
+    def failed(self, error: Exception) -> None:
+        """That went wrong, in our own code."""
 
 
 class Policy(HeadLimits, Protocol):
@@ -54,6 +67,8 @@ class Policy(HeadLimits, Protocol):
     def server_header(self) -> bool: ...
     @property
     def headers(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def hsts(self) -> str | None: ...
     @property
     def cancel_on_disconnect(self) -> bool: ...
     @property
@@ -69,6 +84,26 @@ class Policy(HeadLimits, Protocol):
     @property
     def limit_requests(self) -> int: ...
     @property
+    def limit_websockets(self) -> int: ...
+    @property
+    def ws(self) -> bool: ...
+    @property
+    def ws_max_size(self) -> int: ...
+    @property
+    def ws_max_fragments(self) -> int: ...
+    @property
+    def ws_max_queue(self) -> int: ...
+    @property
+    def ws_ping_interval(self) -> float: ...
+    @property
+    def ws_ping_timeout(self) -> float: ...
+    @property
+    def ws_close_timeout(self) -> float: ...
+    @property
+    def ws_per_message_deflate(self) -> bool: ...
+    @property
+    def ws_origins(self) -> tuple[str, ...]: ...
+    @property
     def timeout_first_byte(self) -> float: ...
     @property
     def timeout_head(self) -> float: ...
@@ -82,6 +117,24 @@ class Policy(HeadLimits, Protocol):
     def keepalive(self) -> float: ...
     @property
     def timeout_handshake(self) -> float: ...
+    @property
+    def http2(self) -> bool: ...
+    @property
+    def h2c(self) -> str: ...
+    @property
+    def http2_max_concurrent_streams(self) -> int: ...
+    @property
+    def http2_initial_window_size(self) -> int: ...
+    @property
+    def http2_connection_window_size(self) -> int: ...
+    @property
+    def http2_max_frame_size(self) -> int: ...
+    @property
+    def http2_header_table_size(self) -> int: ...
+    @property
+    def http2_ping_interval(self) -> float: ...
+    @property
+    def http2_ping_timeout(self) -> float: ...
 
 
 class Service:
@@ -93,7 +146,6 @@ class Service:
         loop: the running event loop.
         state: the lifespan's state; each request gets a shallow copy.
         record: takes one access log entry, or None for no access log.
-        server_cert: the certificate that the server presents, as PEM, if it is known.
         max_requests: call `exhausted` after so many requests; 0 for never.
     """
 
@@ -104,7 +156,6 @@ class Service:
         loop: asyncio.AbstractEventLoop,
         state: dict[str, Any] | None = None,
         record: Record | None = None,
-        server_cert: str | None = None,
         max_requests: int = 0,
         exhausted: Callable[[], None] = lambda: None,
     ) -> None:
@@ -113,10 +164,11 @@ class Service:
         self.loop = loop
         self.state = state if state is not None else {}
         self.record = record
-        self.server_cert = server_cert
         self.exhausted = exhausted
         self.requests_left = max_requests or NEVER
         self.parser = HeadParser(policy)
+        self.header_lists = HeaderListReader(policy)
+        self.sessions = Sessions(policy, connect_protocol=policy.ws)
         self.head_bound = policy.limit_request_head or sys.maxsize
         self.root_path = normalise_root_path(policy.root_path)
         self.trusted = TrustedPeers.parse(policy.forwarded_allow_ips)
@@ -125,7 +177,8 @@ class Service:
         self.connections: set[Connection] = set()
         self.admitted = 0  # of these, those within `limit_connections`
         self.running: set[Exchange] = set()  # exchanges whose application is suspended
-        self._unflushed: list[Connection] = []
+        self.websockets: dict[asyncio.Task[None], Session] = {}  # WebSockets whose application is suspended
+        self._unflushed: list[HoldsBack] = []
         self.draining = False
         self.failures = 0  # exceptions in our own code, each of which closed one connection
         # The clock of the deadlines: `loop.time()` as of the last tick.
@@ -133,29 +186,41 @@ class Service:
         self.default_fields: Headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in policy.headers
         ]
+        if policy.hsts:
+            self.default_fields.append((b"strict-transport-security", policy.hsts.encode("ascii")))
         # The fields that end each head which has none of them itself: Date, Server, --header.
         self.common_fields = b""
+        self.common_pairs: Headers = []
         self.renew_common_fields()
         # uvloop's writelines() is one writev(2); asyncio's, up to 3.12.8 and 3.13.1, forgets backpressure.
         self.vectored = type(loop).__module__.startswith("uvloop")
         # The usual case of a response's head: nothing to look up in what the application sent.
-        self.plain = not policy.headers
+        self.plain = not self.default_fields
         self.limit_connections = policy.limit_connections or NEVER
         self.limit_requests = policy.limit_requests or NEVER
+        self.limit_websockets = policy.limit_websockets or NEVER
         self.idle = policy.keepalive or NEVER
         # Starts an application's task. On Python >= 3.12 it runs at once, up to where it first waits: most
         # never wait, and cost no turn of the loop. PERF: a partial, which adds no Python call.
         self.start: Starter = partial(asyncio.Task, loop=loop)
+        # Whether a task's first step is still to come, and what is running needn't be known before that.
+        self.defers = not policy.limit_requests
         if sys.version_info >= (3, 12):
             self.start = partial(asyncio.Task, loop=loop, eager_start=True)
+            self.defers = False
 
     def renew_common_fields(self) -> None:
         """Write the Date field anew."""
         self.date = formatdate(time.time(), usegmt=True).encode("ascii")
         self.common_fields = self.fields_without(())
+        self.common_pairs = self.pairs_without(())
 
     def fields_without(self, names: Iterable[bytes]) -> bytes:
         """The lines of Date, Server and the default fields, without those that the application set."""
+        return b"".join([b"%b: %b\r\n" % field for field in self.pairs_without(names)])
+
+    def pairs_without(self, names: Iterable[bytes]) -> Headers:
+        """The same as names and values, for the protocols that don't write lines."""
         own: dict[bytes, bytes] = {}
         if self.policy.date_header:
             own[b"date"] = self.date
@@ -163,12 +228,18 @@ class Service:
             own[b"server"] = b"asgiworker"
         for name, _ in self.default_fields:
             own.pop(name, None)  # a default takes the place of our own
-        fields = [*self.default_fields, *own.items()]
-        return b"".join([b"%b: %b\r\n" % field for field in fields if field[0] not in names])
+        return [field for field in (*self.default_fields, *own.items()) if field[0] not in names]
 
     def deadline(self, seconds: float) -> float:
         """The moment `seconds` from now on the sweep's clock; never for 0."""
         return self.now + seconds if seconds else NEVER
+
+    def answered(self) -> None:
+        """One more request has its answer: maybe the last one that this process is to give."""
+        self.requests_left -= 1
+        if not self.requests_left:
+            self.drain()
+            self.exhausted()
 
     def tick(self) -> None:
         """The sweep: called once a second, more often where a deadline is shorter."""
@@ -186,10 +257,20 @@ class Service:
         deadlines = [
             policy.timeout_first_byte, policy.timeout_head, policy.timeout_body, policy.timeout_stall,
             policy.keepalive, policy.timeout_handshake,
+            policy.ws_ping_interval, policy.ws_ping_timeout, policy.ws_close_timeout,
+            policy.http2_ping_interval, policy.http2_ping_timeout if policy.http2_ping_interval else 0,
         ]  # fmt: skip
         return max(0.02, min([1.0, *(deadline / 4 for deadline in deadlines if deadline)]))
 
-    def flush_later(self, connection: Connection) -> None:
+    def open(self, session: Session) -> None:
+        """Call the application for a WebSocket, in a task and a context of its own."""
+        task = self.start(session.run(self.app), context=self.context.copy())
+        if not task.done():
+            session.task = task
+            self.websockets[task] = session
+            task.add_done_callback(self.websockets.pop, context=self.context)
+
+    def flush_later(self, connection: HoldsBack) -> None:
         """Call `connection.end_turn()` when this turn of the loop is over."""
         if not self._unflushed:
             # PERF: one call from the loop for all connections.

@@ -1,11 +1,13 @@
-"""What an application may know of a connection's TLS: the `tls` extension of its scope.
+"""The TLS of one connection: its context, plain HTTP where TLS was due, and what the application may know.
 
-Source: ASGI TLS extension 0.2.
+Source of the `tls` extension: ASGI TLS extension 0.2.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 TLS_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
@@ -24,27 +26,146 @@ SHORT_NAMES = {
 }
 
 
-def tls_extension(connection: ssl.SSLObject, server_cert: str | None) -> dict[str, Any]:
-    """The six keys of the extension.
+# OpenSSL's words for a client that begins with GET, POST, HEAD or PUT; and with CONNECT.
+PLAIN_HTTP = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"))
 
-    Args:
-        connection: the transport's `ssl_object`, its handshake complete.
-        server_cert: the certificate that was presented, as PEM; None if it isn't known.
+
+class TLSContext(ssl.SSLContext):
+    """A server's context that knows the certificate it presents.
+
+    It is Python's own in all other respects. A connection made from it may turn out to be plain HTTP: see
+    `ServerTLS`.
     """
-    version, cipher = connection.version(), connection.cipher()
-    suites = {suite["name"]: suite["id"] & 0xFFFF for suite in connection.context.get_ciphers()}
-    certificate = connection.getpeercert() or {}
+
+    certificate: str | None = None
+    """The server's own certificate, as PEM."""
+
+    def load_cert_chain(
+        self,
+        certfile: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        keyfile: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        password: Callable[[], str | bytes | bytearray] | str | bytes | bytearray | None = None,
+    ) -> None:
+        """As Python's."""
+        super().load_cert_chain(certfile, keyfile, password)
+        self.certificate = first_certificate(certfile)
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """What a loop calls for each connection."""
+        connection = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(connection, ServerTLS):
+            connection.outgoing = outgoing
+        return connection
+
+
+class Door(ssl.SSLContext):
+    """What a loop holds for as long as it listens; each connection is of the context that is current then.
+
+    So certificates change without a moment in which nobody is let in.
+    """
+
+    current: ssl.SSLContext
+
+    def __new__(cls, current: ssl.SSLContext) -> Door:
+        """A door to `current`, which may be replaced."""
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        made.current = current
+        return made
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """What a loop calls for each connection."""
+        return self.current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+class ServerTLS(ssl.SSLObject):
+    """A connection's TLS, or none of it, where the client speaks HTTP instead.
+
+    The loops drop a connection whose handshake fails, and nobody gets to answer it. So here it doesn't fail:
+    the protocol sees that there is no TLS, writes its answer, and closes.
+
+    PERF: nothing is added to a handshake that succeeds, and to what follows it.
+    """
+
+    outgoing: ssl.MemoryBIO
+    plain = False
+    """The client speaks HTTP."""
+
+    def do_handshake(self) -> None:
+        """A step of the handshake."""
+        try:
+            super().do_handshake()
+        except ssl.SSLError as error:
+            if error.reason not in PLAIN_HTTP:
+                raise
+            self.plain = True
+            # Not public, but the same since Python 3.5: what all methods of an SSLObject call. (They can't
+            # be overridden for this one: uvloop has taken hold of some by now.)
+            self._sslobj = PlainText(self.outgoing)
+
+
+class PlainText:
+    """In place of OpenSSL's connection: what is written goes out as it is, and nothing is read."""
+
+    __slots__ = ("outgoing",)
+
+    def __init__(self, outgoing: ssl.MemoryBIO) -> None:
+        self.outgoing = outgoing
+
+    def write(self, data: Any) -> int:
+        """Send `data`."""
+        return self.outgoing.write(data)
+
+    def read(self, *_: object) -> bytes:
+        """What the client sends stays unread."""
+        raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "plain HTTP is not read")
+
+    def nothing(self, *_: object) -> None:
+        """What the loops ask after a handshake, and call at the end."""
+
+    getpeercert = cipher = compression = version = selected_alpn_protocol = shutdown = nothing
+
+
+_suites: dict[str, int] = {}  # IANA's numbers of the cipher suites met so far
+
+
+def tls_extension(connection: ssl.SSLObject) -> dict[str, Any]:
+    """The six keys of the extension. `connection` is the transport's `ssl_object`, its handshake complete."""
+    cipher = connection.cipher()
+    context = connection.context
+    # Without a certificate there is nothing to decode; and OpenSSL tells of none that it wasn't to verify.
+    certificate = (connection.getpeercert() or {}) if context.verify_mode is not ssl.CERT_NONE else {}
     return {
-        "server_cert": server_cert,
+        "server_cert": getattr(context, "certificate", None),
         "client_cert_chain": _peer_chain(connection),
         "client_cert_name": distinguished_name(certificate.get("subject", ())) or None,  # type: ignore[arg-type]
         "client_cert_error": None,  # a client whose certificate doesn't verify is refused in the handshake
-        "tls_version": TLS_VERSIONS.get(version or ""),
-        "cipher_suite": suites.get(cipher[0]) if cipher else None,
+        "tls_version": TLS_VERSIONS.get(connection.version() or ""),
+        "cipher_suite": _suite(cipher[0], context) if cipher else None,
     }
 
 
-def first_certificate(path: str) -> str | None:
+def _suite(name: str, context: ssl.SSLContext) -> int | None:
+    """The number of a cipher suite. PERF: to list a context's takes a sixth of a whole handshake."""
+    if name not in _suites:
+        _suites.update((suite["name"], suite["id"] & 0xFFFF) for suite in context.get_ciphers())
+    return _suites.get(name)
+
+
+def first_certificate(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str | None:
     """The first certificate in a PEM file: the server's own."""
     with open(path, encoding="ascii", errors="replace") as file:
         text = file.read()

@@ -1,4 +1,4 @@
-"""A Django project in one module: the admin with its database, and some views, async and not.
+"""A Django project in one module: the admin with its database, some views, async and not, and Channels.
 
 DATABASE in the environment is the path of its SQLite database, which is made if it isn't there.
 """
@@ -62,6 +62,8 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 
 django_application = get_asgi_application()
 
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.contrib import admin  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
@@ -206,4 +208,27 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-app = ASGIStaticFilesHandler(django_application)
+
+class Socket(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        await self.accept("chat" if "chat" in self.scope["subprotocols"] else None)
+        await self.send(f"Hello, {self.scope['url_route']['kwargs']['name']}!")
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if text_data == "break":
+            raise RuntimeError("broken on purpose")
+        if text_data == "close":
+            await self.close(4000, "as you wish")
+        else:
+            await self.send(text_data, bytes_data)
+
+    async def disconnect(self, code: int) -> None:
+        departed.set()
+
+
+app = ProtocolTypeRouter(
+    {
+        "http": ASGIStaticFilesHandler(django_application),
+        "websocket": URLRouter([path("socket/<str:name>", Socket.as_asgi())]),
+    }
+)

@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, UploadFile
+from fastapi import (
+    BackgroundTasks,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
@@ -174,3 +184,25 @@ def what_happened() -> list[str]:
     closed.wait()  # dependencies are left after the response is sent
     closed.clear()
     return [happened.pop(0) for _ in list(happened)]
+
+
+@app.websocket("/socket/{name}")
+async def socket(websocket: WebSocket, name: str) -> None:
+    await websocket.accept("chat" if "chat" in websocket.scope["subprotocols"] else None)
+    await websocket.send_text(f"Hello, {name}!")
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message["code"])
+            if message.get("text") == "break":
+                raise RuntimeError("broken on purpose")
+            if message.get("text") == "close":
+                await websocket.close(4000, "as you wish")
+                return
+            if message.get("text") is not None:
+                await websocket.send_text(message["text"])
+            else:
+                await websocket.send_bytes(message["bytes"])
+    finally:
+        departed.set()

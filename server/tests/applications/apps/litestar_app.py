@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from litestar import Litestar, MediaType, Request, get, post
+from litestar import Litestar, MediaType, Request, WebSocket, get, post, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import State, UploadFile
 from litestar.enums import RequestEncodingType
@@ -138,10 +138,28 @@ async def source() -> File:
     return File(Path(__file__), filename="litestar_app.py")
 
 
+@websocket("/socket/{name:str}")
+async def socket(socket: WebSocket[Any, Any, Any], name: str) -> None:
+    chosen = "chat" if "chat" in socket.scope["subprotocols"] else None
+    await socket.accept(subprotocols=chosen)
+    await socket.send_text(f"Hello, {name}!")
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if message.get("text") == "break":
+            raise RuntimeError("broken on purpose")
+        if message.get("text") == "close":
+            await socket.close(4000, "as you wish")
+            break
+        if message.get("text") is not None:
+            await socket.send_text(message["text"])
+        else:
+            await socket.send_bytes(message["bytes"])
+    departed.set()
+
+
 app = Litestar(
     [
         hello, greet, echo, upload, file, stream, go_on, events, departure, broken, refused, add_article,
-        tidy, tidiness, source,
+        tidy, tidiness, source, socket,
     ],
     lifespan=[lifespan],
     logging_config=LoggingConfig(log_exceptions="always", disable_stack_trace={400, 403, 404, 405}),

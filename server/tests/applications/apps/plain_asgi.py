@@ -19,6 +19,8 @@ departed = asyncio.Event()
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await socket(scope, receive, send)
     elif scope["path"].startswith("/greet/"):
         await greet(scope, receive, send)
     elif scope["path"] in ROUTES:
@@ -97,6 +99,25 @@ async def client(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def broken(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("broken on purpose")
+
+
+async def socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    if not scope["path"].startswith("/socket/"):
+        await send({"type": "websocket.close"})
+        return
+    chosen = "chat" if "chat" in scope["subprotocols"] else None
+    await send({"type": "websocket.accept", "subprotocol": chosen})
+    name = scope["path"].removeprefix("/socket/")
+    await send({"type": "websocket.send", "text": f"Hello, {name}!"})
+    while (message := await receive())["type"] == "websocket.receive":
+        if message.get("text") == "break":
+            raise RuntimeError("broken on purpose")
+        if message.get("text") == "close":
+            await send({"type": "websocket.close", "code": 4000, "reason": "as you wish"})
+        else:
+            await send({**message, "type": "websocket.send"})
+    departed.set()
 
 
 ROUTES = {

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import NoReturn
 
-from quart import Quart, Response, abort, request
+from quart import Quart, Response, abort, request, websocket
 
 app = Quart(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 5 * 1024 * 1024
@@ -129,3 +129,20 @@ async def tidy() -> str:
 async def tidiness() -> str:
     await tidied.wait()
     return "tidied\n"
+
+
+@app.websocket("/socket/<name>")
+async def socket(name: str) -> None:
+    await websocket.accept(subprotocol="chat" if "chat" in websocket.requested_subprotocols else None)
+    await websocket.send(f"Hello, {name}!")
+    try:
+        while True:
+            message = await websocket.receive()
+            if message == "break":
+                raise RuntimeError("broken on purpose")
+            if message == "close":
+                await websocket.close(4000, "as you wish")
+                return
+            await websocket.send(message)
+    finally:  # Quart cancels it when its client has left
+        departed.set()

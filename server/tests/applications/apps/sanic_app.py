@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from typing import Any
 
-from sanic import Request, Sanic
+from sanic import Request, Sanic, Websocket
 from sanic.exceptions import Forbidden
 from sanic.response import HTTPResponse, empty, file, json, raw, text
 
@@ -134,3 +134,15 @@ async def tidy(request: Request) -> HTTPResponse:
 async def tidiness(request: Request) -> HTTPResponse:
     await tidied.wait()
     return text("tidied\n")
+
+
+@app.websocket("/socket/<name:str>", subprotocols=["chat"])
+async def socket(request: Request, ws: Websocket, name: str) -> None:
+    await ws.send(f"Hello, {name}!")
+    while (message := await ws.recv()) is not None:  # as it is in ASGI mode when the client has left
+        if message == "break":
+            raise RuntimeError("broken on purpose")
+        if message == "close":
+            return  # there, ws.close() does nothing
+        await ws.send(message)
+    departed.set()

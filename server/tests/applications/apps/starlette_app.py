@@ -22,8 +22,9 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 proceed = asyncio.Event()
 departed = asyncio.Event()
@@ -153,6 +154,23 @@ async def where(request: Request) -> Response:
     return JSONResponse({"url": str(request.url), "root_path": request.scope["root_path"]})
 
 
+async def socket(websocket: WebSocket) -> None:
+    chosen = "chat" if "chat" in websocket.scope["subprotocols"] else None
+    await websocket.accept(subprotocol=chosen)
+    await websocket.send_text(f"Hello, {websocket.path_params['name']}!")
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        if message.get("text") == "break":
+            raise RuntimeError("broken on purpose")
+        if message.get("text") == "close":
+            await websocket.close(4000, "as you wish")
+            break
+        if message.get("text") is not None:
+            await websocket.send_text(message["text"])
+        else:
+            await websocket.send_bytes(message["bytes"])
+    departed.set()
+
+
 app = Starlette(
     routes=[
         Route("/", hello, name="hello"),
@@ -173,6 +191,7 @@ app = Starlette(
         Route("/visit", visit),
         Route("/old", old_home),
         Route("/where", where),
+        WebSocketRoute("/socket/{name}", socket),
         Mount("/sources", StaticFiles(directory=Path(__file__).parent)),
     ],
     middleware=[
