@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import statistics
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,11 +129,18 @@ def conditions(rounds: int, seconds: float) -> Conditions:
         processor=processor(),
         processors=len(os.sched_getaffinity(0)),
         system=f"{platform.system()} {platform.release()}",
-        python=f"{platform.python_implementation()} {platform.python_version()}",
+        python=interpreter(),
         rounds=rounds,
         seconds=seconds,
         versions=installed,
     )
+
+
+def interpreter() -> str:
+    """Python's version, and whether it says of itself that it was built with a profile."""
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"{name} (--enable-optimizations)" if optimised else name
 
 
 def version_of(distribution: str) -> str | None:

@@ -108,6 +108,9 @@ class Tunnel(Stream):
     def half_closed(self) -> None:
         """The client sends nothing more on its connection: there are no half-open WebSockets."""
         self.receive(b"", True)
+        if self.websocket is not None:
+            self.request_complete = False  # the stream itself isn't ended, and never will be
+            self.connection.unread.append(self)
 
     # --- bytes leave
 
