@@ -133,6 +133,8 @@ class Page:
         self.failures: list[str] = []  # exceptions that nobody caught
         for domain in ("Page", "Runtime", "Network"):
             self.do(f"{domain}.enable")
+        # As if somebody looked at each tab at the same time.
+        self.do("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the DevTools protocol."""
@@ -182,7 +184,8 @@ class Page:
         return shown
 
     def types(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into what has the focus, as soon as something has: `autofocus` waits for the first frame."""
+        self.waits_for("document.activeElement.matches('input, textarea')")
         self.do("Input.insertText", text=text)
 
     def presses(self, key: str, shift: bool = False) -> None:

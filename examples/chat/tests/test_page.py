@@ -49,6 +49,7 @@ def test_two_people_talk_with_the_keyboard_alone(chat: Chat, browse: Browse) -> 
     shows(bob, "Hello, Bob!")
     say(bob, "Hello, Ada!")
     shows(ada, "Hello, Ada!")
+    shows(bob, "Hello, Ada!")
     assert messages(ada) == messages(bob) == ["Hello, Bob!", "Hello, Ada!"]
     assert ada.evaluate("document.querySelectorAll('#log .mine').length") == 1
     assert ada.evaluate("document.activeElement.name") == "text"

@@ -7,6 +7,7 @@ that every split of the bytes can be tried. The rest speak over real sockets (`c
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import re
@@ -257,10 +258,10 @@ class Case:
         return values[0]
 
     @property
-    def settings(self) -> dict[str, int]:
-        """The settings of the server."""
+    def settings(self) -> dict[str, Any]:
+        """The settings of the server, their values as in JSON."""
         pairs = (setting.split("=") for setting in self.expected.get("setting", []))
-        return {name: int(value) for name, value in pairs}
+        return {name: json.loads(value) for name, value in pairs}
 
     @property
     def statuses(self) -> list[int]:
