@@ -289,3 +289,22 @@ def test_no_thread_of_the_application_holds_up_the_end(gunicorn: Any):
     answer.result()
     server.prints(r"^startup \d+", times=2)
     assert server.end() == 0
+
+
+def test_a_signal_that_comes_before_a_worker_listens_to_it_is_not_lost(
+    gunicorn: Any, project: Path, eventually: Eventually
+):
+    config = """
+import pathlib, time
+
+def post_fork(server, worker):
+    pathlib.Path("forked").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+"""
+    server = gunicorn("--graceful-timeout", "600", config=config)
+    eventually((project / "forked").exists)
+    server.process.send_signal(signal.SIGTERM)
+    server.prints("Handling signal: term")
+    (project / "go").touch()
+    assert server.wait() == 0

@@ -47,6 +47,13 @@ QUIT_PATIENCE = 1.0  # seconds until a loop that doesn't turn is interrupted on 
 TASK_PATIENCE = 1.0  # seconds that the application's own tasks get to end
 THREAD_PATIENCE = 3.0  # seconds that its threads get
 
+# What the arbiter tells a worker. One that comes between the fork and `init_signals` is lost with Gunicorn, and
+# the worker would serve on until it is killed. So these wait from before the fork until they are heard.
+TOLD = frozenset((signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH))
+
+
+os.register_at_fork(after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, TOLD))
+
 
 class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
     """`gunicorn -k asgiworker.ASGIWorker`. Made in the arbiter, a worker runs in a fork of it.
@@ -104,6 +111,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
             # will touch them, and what is garbage goes first.
             gc.collect()
             gc.freeze()
+        signal.pthread_sigmask(signal.SIG_BLOCK, TOLD)
 
     def _hold_certificates(self, cfg: Any, log: Any) -> Certificates | None:
         """The certificates that all workers have in common, and so can resume each other's TLS sessions.
@@ -146,6 +154,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
     def init_signals(self) -> None:
         """Take the signals, first of all: one that comes before is lost. Then get loop and logs ready."""
         super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
         self.loop = self.new_loop()
         asyncio.set_event_loop(self.loop)  # for applications that ask for it while they are imported
         self.stopping = asyncio.Event()
