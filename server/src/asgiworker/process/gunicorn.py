@@ -47,8 +47,8 @@ QUIT_PATIENCE = 1.0  # seconds until a loop that doesn't turn is interrupted on 
 TASK_PATIENCE = 1.0  # seconds that the application's own tasks get to end
 THREAD_PATIENCE = 3.0  # seconds that its threads get
 
-# What the arbiter tells a worker. One that comes between the fork and `init_signals` is lost with Gunicorn, and
-# the worker would serve on until it is killed. So these wait from before the fork until they are heard.
+# What the arbiter tells a worker. Between the fork and `init_signals` Gunicorn would lose it, and the worker
+# serve on until it is killed. So these wait from before the fork until they are heard.
 TOLD = frozenset((signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH))
 
 
