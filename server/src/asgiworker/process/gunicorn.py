@@ -218,7 +218,8 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         )
         if self.certificates is not None:
             self.certificates.log = logging.getLogger("asgiworker.server")
-        self._take_signals()
+        # Once the loop turns: uvloop would keep what comes before for when the next signal comes.
+        self.loop.call_soon(self._take_signals)
         serving = self.loop.create_task(self.server.run(self.stopping, self._ready))
         code = 0
         while not serving.done():
@@ -258,6 +259,8 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
         take(signal.SIGUSR1, self._reopen)
         take(signal.SIGWINCH, self.handle_winch, signal.SIGWINCH, None)
         self.loop.add_reader(self.PIPE[0], self._woken)
+        if not self.alive:  # a signal came while this was under way
+            self.stopping.set()
 
     def _stop(self) -> None:
         self.alive = False
