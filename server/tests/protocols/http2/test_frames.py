@@ -206,4 +206,6 @@ async def test_fields_of_a_stream_that_was_reset_are_known_to_the_next(http2: Op
     await client.send(("HEADERS", 3, again, "END_HEADERS", "END_STREAM"))
     answer = await client.answer(3)
     assert answer.status == 200
-    assert mirror.seen[-1].header("x-trailer") == [b"from trailers that nobody reads"]
+    # The application of the first may end before or after.
+    (seen,) = [seen for seen in mirror.seen if seen.scope["method"] == "GET"]
+    assert seen.header("x-trailer") == [b"from trailers that nobody reads"]
