@@ -328,12 +328,7 @@ class Exchange:
     def _misuse(self, message: object) -> Exception:
         if self.state is CLOSED:
             return ClientDisconnected("the client has disconnected")
-        if not isinstance(message, dict) or "type" not in message:
-            return ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
-        expected = ", ".join(repr(kind) for kind in self.state.steps) or "nothing"
-        return ApplicationError(
-            f"unexpected ASGI message {message['type']!r} ({self.state.value}; expected: {expected})"
-        )
+        return unexpected(message, self.state)
 
     def _start(self, message: Message) -> Wait:
         status = message.get("status")
@@ -498,6 +493,17 @@ class Exchange:
                     f"{name} of http.response.zerocopysend must be an int >= 0, not {value!r}"
                 )
         return self.carrier.send_file(self, descriptor, offset, count, not message.get("more_body", False))
+
+
+def unexpected(message: object, state: Enum) -> ApplicationError:
+    """What is wrong with a message that has no entry in the row of `state`."""
+    if not isinstance(message, dict) or "type" not in message:
+        return ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
+    steps: dict[str, Any] = state.steps  # type: ignore[attr-defined]  # of each state: its row of a table
+    expected = ", ".join(repr(kind) for kind in steps) or "nothing"
+    return ApplicationError(
+        f"unexpected ASGI message {message['type']!r} ({state.value}; expected: {expected})"
+    )
 
 
 def stems_from_disconnect(error: BaseException) -> bool:

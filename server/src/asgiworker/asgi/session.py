@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
 from asgiworker.asgi.exchange import CLOSED as BROKEN
-from asgiworker.asgi.exchange import COMPLETE, Carrier, Exchange, stems_from_disconnect
+from asgiworker.asgi.exchange import COMPLETE, Carrier, Exchange, stems_from_disconnect, unexpected
 from asgiworker.asgi.fields import check_field, pairs
 from asgiworker.asgi.types import ASGIApplication, Headers, Message, Scope
 
@@ -323,12 +323,7 @@ class Session:
     def _unexpected(self, message: object) -> Exception:
         if self.state is GONE:
             return ClientDisconnected("the peer has disconnected")
-        if not isinstance(message, dict) or "type" not in message:
-            return ApplicationError(f"an ASGI message is a dict with a 'type', not {message!r}")
-        expected = ", ".join(repr(kind) for kind in self.state.steps) or "nothing"
-        return ApplicationError(
-            f"unexpected ASGI message {message['type']!r} ({self.state.value}; expected: {expected})"
-        )
+        return unexpected(message, self.state)
 
     def _misused(self, error: ApplicationError) -> None:
         """The application broke the contract: that ends the WebSocket, whatever it makes of the exception."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from http import HTTPStatus
 
-from asgiworker.asgi.errors import ApplicationError
 from asgiworker.asgi.exchange import (
     COMPLETE,
     SENDING_FILE,
@@ -25,7 +23,7 @@ from asgiworker.asgi.types import Headers
 from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Connection, Ends
 from asgiworker.protocols.head import PLAIN, Head, Routing
-from asgiworker.protocols.sendfile import send_region
+from asgiworker.protocols.sendfile import announce, measure, open_file, send_region
 from asgiworker.protocols.service import Service
 
 HIGH_WATER = 65536  # bytes of a response that are held back in one turn of the loop, at most
@@ -218,16 +216,8 @@ class ResponseSide(Connection):
 
     async def send_path(self, exchange: Exchange, path: str) -> None:
         """The file at `path`, as the whole body."""
+        file, size = open_file(path)
         try:
-            # Not blocking: to open a FIFO would wait for its writer.
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            raise ApplicationError(f"http.response.pathsend: {error}") from error
-        try:
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode):
-                raise ApplicationError(f"http.response.pathsend: {path!r} is not a regular file")
-            size = status.st_size
             small = size <= SMALL_FILE and exchange.sends_body() and not exchange.trailers_expected
             if small and exchange.remaining in (None, size):
                 body = os.pread(file, size, 0)
@@ -244,31 +234,10 @@ class ResponseSide(Connection):
         self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool
     ) -> None:
         """`count` bytes of an open file, as a part of the body."""
-        try:
-            status = os.fstat(file)
-            start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
-        except OSError as error:
-            raise ApplicationError(f"the file with descriptor {file} can't be sent: {error}") from error
-        if not stat.S_ISREG(status.st_mode):
-            raise ApplicationError("only a regular file can be sent")
-        if count is None:
-            count = max(0, status.st_size - start)
+        _, count = measure(file, offset, count)
         first = exchange.state is STARTED
-        if first:
-            if (
-                last
-                and exchange.remaining is None
-                and not exchange.trailers_expected
-                and exchange.status not in (204, 304)
-            ):
-                exchange.lines.append(b"content-length: %d\r\n" % count)
-                exchange.remaining = count
-            announced = exchange.remaining
-            wrong = announced is not None and (count > announced or (last and count < announced))
-            if wrong and exchange.sends_body():
-                raise ApplicationError(
-                    f"the file has {count} bytes, the response's content-length says {announced}"
-                )
+        if first and announce(exchange, count, last):
+            exchange.lines.append(b"content-length: %d\r\n" % count)
         exchange.count(count, last)
         if first:
             self.send_head(exchange)

@@ -1,4 +1,6 @@
-"""Files onto a connection: by `sendfile(2)` on plain TCP and UNIX sockets, read in a thread on TLS.
+"""Files: opened and measured for any protocol, and put onto a connection of HTTP/1.x.
+
+That is done by `sendfile(2)` on plain TCP and UNIX sockets; on TLS they are read in a thread.
 
 The number of bytes has been promised to the client when this starts. A file that turns out shorter breaks
 the connection: padding would forge content, and anything else would desynchronise it.
@@ -7,12 +9,64 @@ the connection: padding would forge content, and anything else would desynchroni
 from __future__ import annotations
 
 import os
+import stat
 
 from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
+from asgiworker.asgi.exchange import Exchange
 from asgiworker.protocols.connection import Connection
 
 PIECE = 262144  # bytes read at a time for TLS
 TURN = 4 * 1024 * 1024  # bytes sent in one turn of the loop at most, however fast the client reads
+
+
+def open_file(path: str) -> tuple[int, int]:
+    """The regular file at `path`: its descriptor, for the caller to close, and its size in bytes.
+
+    Raises:
+        ApplicationError: it can't be opened, or is something else.
+    """
+    try:
+        # Not blocking: to open a FIFO would wait for its writer.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise ApplicationError(f"http.response.pathsend: {error}") from error
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(file)
+        raise ApplicationError(f"http.response.pathsend: {path!r} is not a regular file")
+    return file, status.st_size
+
+
+def measure(file: int, offset: int | None, count: int | None) -> tuple[int, int]:
+    """Where a region of an open file begins, and its bytes; None stands for "here", and for "to the end".
+
+    Raises:
+        ApplicationError: it is no open regular file.
+    """
+    try:
+        status = os.fstat(file)
+        start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
+    except OSError as error:
+        raise ApplicationError(f"the file with descriptor {file} can't be sent: {error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ApplicationError("only a regular file can be sent")
+    return start, max(0, status.st_size - start) if count is None else count
+
+
+def announce(exchange: Exchange, count: int, last: bool) -> bool:
+    """Hold the first file of a response against its Content-Length; whether it is to be given that one.
+
+    Raises:
+        ApplicationError: it has another.
+    """
+    announced = exchange.remaining
+    if announced is None:
+        if last and not exchange.trailers_expected and exchange.status not in (204, 304):
+            exchange.remaining = count
+            return True
+    elif (count > announced or (last and count < announced)) and exchange.sends_body():
+        raise ApplicationError(f"the file has {count} bytes, the response's content-length says {announced}")
+    return False
 
 
 async def send_region(connection: Connection, file: int, offset: int | None, count: int) -> None:

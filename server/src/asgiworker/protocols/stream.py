@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import stat
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -29,6 +28,7 @@ from asgiworker.asgi.types import Address, Headers
 from asgiworker.protocols.head import PLAIN, Refusal
 from asgiworker.protocols.header_list import HeaderList, RequestHead
 from asgiworker.protocols.nghttp2 import EngineError, ErrorCode
+from asgiworker.protocols.sendfile import announce, measure, open_file
 from asgiworker.protocols.service import NEVER
 
 if TYPE_CHECKING:
@@ -346,14 +346,8 @@ class Stream:
 
     async def send_path(self, exchange: Exchange, path: str) -> None:
         """The file at `path`, as the whole body."""
+        file, _ = open_file(path)
         try:
-            # Not blocking: to open a FIFO would wait for its writer.
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            raise ApplicationError(f"http.response.pathsend: {error}") from error
-        try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise ApplicationError(f"http.response.pathsend: {path!r} is not a regular file")
             await self.send_file(exchange, file, 0, None, last=True)
         finally:
             os.close(file)
@@ -362,17 +356,9 @@ class Stream:
         self, exchange: Exchange, file: int, offset: int | None, count: int | None, last: bool
     ) -> None:
         """`count` bytes of an open file, as a part of the body."""
-        try:
-            status = os.fstat(file)
-            start = os.lseek(file, 0, os.SEEK_CUR) if offset is None else offset
-        except OSError as error:
-            raise ApplicationError(f"the file with descriptor {file} can't be sent: {error}") from error
-        if not stat.S_ISREG(status.st_mode):
-            raise ApplicationError("only a regular file can be sent")
-        if count is None:
-            count = max(0, status.st_size - start)
-        if exchange.state is STARTED:
-            self.announce(exchange, count, last)
+        start, count = measure(file, offset, count)
+        if exchange.state is STARTED and announce(exchange, count, last):
+            exchange.headers = [*exchange.headers, (b"content-length", b"%d" % count)]
         exchange.count(count, last)
         if exchange.state is STARTED:
             self.send_head(exchange)
@@ -390,18 +376,6 @@ class Stream:
         else:
             exchange.state = COMPLETE
             self.send_data(exchange, b"", True)
-
-    def announce(self, exchange: Exchange, count: int, last: bool) -> None:
-        """Give a response that is one file its Content-Length; one that has another is wrong."""
-        announced = exchange.remaining
-        if announced is None:
-            if last and not exchange.trailers_expected and exchange.status not in (204, 304):
-                exchange.headers = [*exchange.headers, (b"content-length", b"%d" % count)]
-                exchange.remaining = count
-        elif (count > announced or (last and count < announced)) and exchange.sends_body():
-            raise ApplicationError(
-                f"the file has {count} bytes, the response's content-length says {announced}"
-            )
 
     async def send_region(self, exchange: Exchange, file: int, position: int, count: int) -> None:
         """Read a file piece by piece, in a thread, as fast as the client takes it."""
