@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from asgistar import App
-from asgistar.route import Entry, Route
-from asgistar.router import Router
+from asgistar.routing.route import Entry, Route
+from asgistar.routing.router import Router
 
 Resolve = Callable[..., tuple[str, dict[str, Any]] | None]
 

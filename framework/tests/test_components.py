@@ -650,8 +650,8 @@ def test_the_plan_of_a_view_with_components() -> None:
     async def view(user: User, page: Page) -> str: ...  # type: ignore[empty-body]
 
     (endpoint,) = App([Route("/", "GET", view)], components=[*ALL, page]).router.endpoints
-    assert endpoint.handlers["GET"].source == (
-        "async def plan_of_view(scope, receive, values):\n"
+    assert endpoint.handlers["GET"].source.text == (
+        "async def plan_of_view(scope, receive, send, values):\n"
         '    text = scope["query_string"]\n'
         "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
         '    in_header = read_header(scope["headers"], WANTED_HEADER)\n'

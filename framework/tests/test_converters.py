@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from asgistar import converters
-from asgistar.converters import BUILT_IN, Kind, register_converter
 from asgistar.errors import ConfigurationError
-from asgistar.route import Include, Route
-from asgistar.router import Router
+from asgistar.routing import converters
+from asgistar.routing.converters import BUILT_IN, Kind, register_converter
+from asgistar.routing.route import Include, Route
+from asgistar.routing.router import Router
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Resolve

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from asgistar.route import Include, Route
-from asgistar.router import Router
+from asgistar.routing.route import Include, Route
+from asgistar.routing.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable

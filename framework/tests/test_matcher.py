@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asgistar.converters import BUILT_IN, Converter, Kind
-from asgistar.matcher import Ambiguous, matcher
-from asgistar.pattern import Parts, Slot, merged, parse
-from asgistar.route import Include, Route
-from asgistar.router import Router
+from asgistar.routing.converters import BUILT_IN, Converter, Kind
+from asgistar.routing.matcher import Ambiguous, matcher
+from asgistar.routing.pattern import Parts, Slot, merged, parse
+from asgistar.routing.route import Include, Route
+from asgistar.routing.router import Router
 
 
 class Hex:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asgistar.errors import ConfigurationError
-from asgistar.pattern import Parameter, parse
-from asgistar.route import Include, Mount, Route
-from asgistar.router import Router
+from asgistar.routing.pattern import Parameter, parse
+from asgistar.routing.route import Include, Mount, Route
+from asgistar.routing.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable

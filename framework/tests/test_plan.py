@@ -38,13 +38,13 @@ def everything(
 def source(*routes: Any) -> str:
     (endpoint,) = App(routes).router.endpoints
     (plan,) = endpoint.handlers.values()
-    text: str = plan.source
+    text: str = plan.source.text
     return text
 
 
 def test_a_view_that_asks_for_nothing_is_only_called() -> None:
     assert source(Route("/", "GET", constant)) == (
-        "async def plan_of_constant(scope, receive, values):\n"
+        "async def plan_of_constant(scope, receive, send, values):\n"
         "    result = await view()\n"
         "    if isinstance(result, Response):\n"
         "        return result.reply()\n"
@@ -55,7 +55,7 @@ def test_a_view_that_asks_for_nothing_is_only_called() -> None:
 
 def test_path_and_query() -> None:
     assert source(Route("/<year>/", "GET", archive)) == (
-        "async def plan_of_archive(scope, receive, values):\n"
+        "async def plan_of_archive(scope, receive, send, values):\n"
         '    text = scope["query_string"]\n'
         "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
         "    try:\n"
@@ -72,7 +72,7 @@ def test_path_and_query() -> None:
 
 def test_a_body() -> None:
     assert source(Route("/", "POST", create, body_limit=1000)) == (
-        "async def plan_of_create(scope, receive, values):\n"
+        "async def plan_of_create(scope, receive, send, values):\n"
         "    content = await read_json(scope, receive, 1000, True)\n"
         "    try:\n"
         "        body = decode(content)\n"
@@ -88,7 +88,7 @@ def test_a_body() -> None:
 
 def test_everything_there_is() -> None:
     assert source(Include("/<tenant>", [Route("/<id>", "GET", everything, defaults={"more": True})])) == (
-        "async def plan_of_everything(scope, receive, values):\n"
+        "async def plan_of_everything(scope, receive, send, values):\n"
         "    in_path = {'id': values[1]}\n"
         '    text = scope["query_string"]\n'
         "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
@@ -109,7 +109,7 @@ def test_everything_there_is() -> None:
 
 
 def test_a_view_without_a_name_has_a_plan_too() -> None:
-    assert source(Route("/", "GET", lambda: 1)).startswith("async def plan(scope, receive, values):\n")
+    assert source(Route("/", "GET", lambda: 1)).startswith("async def plan(scope, receive, send, values):\n")
 
 
 # --- what it costs ----------------------------------------------------------------------------------------

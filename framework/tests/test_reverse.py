@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgistar.errors import NoReverseMatch
-from asgistar.route import Host, Include, Mount, Route
-from asgistar.router import Router
+from asgistar.routing.route import Host, Include, Mount, Route
+from asgistar.routing.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asgistar.errors import ConfigurationError
-from asgistar.route import WEBSOCKET, Host, Include, Mount, Route, WebSocketRoute
-from asgistar.router import Router
+from asgistar.routing.route import WEBSOCKET, Host, Include, Mount, Route, WebSocketRoute
+from asgistar.routing.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable

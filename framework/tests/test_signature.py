@@ -9,7 +9,7 @@ import pytest
 
 from asgistar import signature
 from asgistar.errors import ConfigurationError
-from asgistar.route import Route
+from asgistar.routing.route import Route
 from asgistar.signature import EMPTY
 
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from asgistar import validation
-from asgistar.validation import errors_of
+from asgistar.views import validation
+from asgistar.views.validation import errors_of
 
 T = TypeVar("T")
 

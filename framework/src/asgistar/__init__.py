@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from asgistar.app import App
 from asgistar.components import Component, component
-from asgistar.converters import Converter, register_converter
 from asgistar.errors import (
     BadRequest,
     ConfigurationError,
@@ -29,9 +28,10 @@ from asgistar.errors import (
     UnprocessableContent,
     UnsupportedMediaType,
 )
-from asgistar.http import HTML, Accepted, Created, Redirect, Response, Status, Text
-from asgistar.parameters import Body, Cookie, Header, In, Path, Query
-from asgistar.route import Host, Include, Mount, Route, WebSocketRoute
+from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
+from asgistar.markers import Body, Cookie, Header, In, Path, Query
+from asgistar.routing.converters import Converter, register_converter
+from asgistar.routing.route import Host, Include, Mount, Route, WebSocketRoute
 
 __version__ = "0.1.0"
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 import msgspec
 
 from asgistar.components import Components, Living
 from asgistar.components import Scope as ComponentScope
-from asgistar.converters import Converter
-from asgistar.endpoint import Endpoint
 from asgistar.errors import ConfigurationError, InternalServerError, MethodNotAllowed, NotFound, Problem
-from asgistar.http import Reply
+from asgistar.http.reading import ClientDisconnected
+from asgistar.http.response import Reply
 from asgistar.lifespan import Mounted, live
-from asgistar.plan import Plan
-from asgistar.request import ClientDisconnected
-from asgistar.returns import encode
-from asgistar.reverse import SAFE, QueryArguments
-from asgistar.route import WEBSOCKET, Entry, Mount, Route, WebSocketRoute
-from asgistar.router import Router
+from asgistar.routing.converters import Converter
+from asgistar.routing.endpoint import Endpoint
+from asgistar.routing.options import Options, checked, merged
+from asgistar.routing.reverse import SAFE, QueryArguments
+from asgistar.routing.route import WEBSOCKET, Entry, Mount, WebSocketRoute
+from asgistar.routing.router import Router
 from asgistar.threads import Threads
 from asgistar.types import ASGIApplication, Receive, Scope, Send, View
+from asgistar.views.plan import Plan
+from asgistar.views.returns import encode
 
 logger = logging.getLogger("asgistar")
+
+DEFAULTS: Options = {"body_limit": 10_000_000}
 
 PROBLEM = (b"content-type", b"application/problem+json")  # RFC 9457 §3
 
@@ -42,9 +45,9 @@ class App:
         converters: further converters for paths, by name.
         slashes: what to do with a path that would lead somewhere with a slash more or less at its end:
             nothing ("strict"), or send the client there ("redirect", 308).
-        body_limit: the size that the body of a request may have, in bytes; 0 is no limit.
         components: what views can ask for by type: functions that provide it, see `component`.
         threads: how many views that aren't `async def` may run at a time.
+        options: of all routes, see `Options`; `body_limit` is 10 MB if not said otherwise.
 
     Raises:
         ConfigurationError: it can't work; says what, where, and what to do.
@@ -56,17 +59,16 @@ class App:
         *,
         converters: Mapping[str, Converter | type[Converter]] | None = None,
         slashes: Literal["strict", "redirect"] = "strict",
-        body_limit: int = 10_000_000,
         components: Iterable[Any] = (),
         threads: int = 40,
+        **options: Unpack[Options],
     ) -> None:
         if slashes not in ("strict", "redirect"):
             raise ConfigurationError(f"slashes are 'strict' or 'redirect', not {slashes!r}.")
-        self.router = Router(routes, converters)
+        self.router = Router(routes, converters, merged(DEFAULTS, checked(options, "App")))
         self._redirects = slashes == "redirect"
         self._threads = Threads(threads)
         self._living = Living(Components(components))
-        self._body_limit = body_limit
         for endpoint in self.router.endpoints:
             if isinstance(endpoint.entry, WebSocketRoute):
                 raise ConfigurationError(
@@ -81,9 +83,7 @@ class App:
         }
 
     def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Plan:
-        limit = endpoint.entry.body_limit if isinstance(endpoint.entry, Route) else None
-        limit = self._body_limit if limit is None else limit
-        return Plan(endpoint, method, self._threads, limit, components, self._living.values)
+        return Plan(endpoint, method, self._threads, components, self._living.values)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live a lifespan."""
@@ -94,22 +94,22 @@ class App:
         if root := scope.get("root_path"):
             path = _below(root, path)
         method: str = scope["method"]
-        found = None
         reply: Reply | None
+        mounted: tuple[Endpoint, tuple[Any, ...]] | None = None
         try:
             plans = self._static.get(path)
             plan = None if plans is None else plans.get(method)
             if plan is not None:
-                reply = await plan.run(scope, receive, ())
+                reply = await plan.run(scope, receive, send, ())
             else:
                 host = _host(scope) if self.router.needs_host else ""
                 found = self.router.match(method, path, host)
                 if found is None:
                     reply = self._missed(scope, method, path, host)
                 elif found[0].mounted:
-                    reply = None
+                    mounted, reply = found, None
                 else:
-                    reply = await _plan(found[0], method).run(scope, receive, found[1])
+                    reply = await _plan(found[0], method).run(scope, receive, send, found[1])
         except Problem as problem:
             reply = _problem_reply(problem)
         except ClientDisconnected:
@@ -117,9 +117,9 @@ class App:
         except Exception as error:
             logger.error("%s %r failed", method, path, exc_info=error)
             reply = _problem_reply(InternalServerError())
+        if mounted is not None:
+            await _call_mounted(*mounted, scope, receive, send)
         if reply is None:
-            assert found is not None
-            await _call_mounted(*found, scope, receive, send)
             return
         status, headers, content = reply
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -35,9 +35,9 @@ from typing import (
 )
 
 from asgistar import signature as signatures
-from asgistar.endpoint import alternatives
+from asgistar.data import alternatives, wire_kind
 from asgistar.errors import ConfigurationError
-from asgistar.parameters import unmarked, wire_kind
+from asgistar.markers import unmarked
 from asgistar.signature import EMPTY, Argument, Signature
 
 P = ParamSpec("P")

@@ -7,18 +7,20 @@ annotation contradicts is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
-from types import UnionType
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
 
-from asgistar.converters import Kind
+from asgistar.data import alternatives
 from asgistar.errors import ConfigurationError
-from asgistar.matcher import Match, matcher
-from asgistar.pattern import Parameter, Parts, Slot, merged
-from asgistar.route import Entry, Host, Include, Mount, Viewed
+from asgistar.routing.converters import Kind
+from asgistar.routing.matcher import Match, matcher
+from asgistar.routing.options import Options
+from asgistar.routing.options import merged as merged_options
+from asgistar.routing.pattern import Parameter, Parts, Slot, merged
+from asgistar.routing.route import Entry, Host, Include, Mount, Viewed
 from asgistar.signature import EMPTY, Signature
 from asgistar.types import View
 
@@ -61,6 +63,7 @@ class Endpoint:
         name: its name with those of the Includes around it; empty if it has none.
         namespace: the names of the Includes around it, with a colon at the end.
         defaults: arguments that don't come from the request.
+        options: of the route and of all that stands around it.
         views: method -> view; empty for a Mount, which takes every method.
         signatures: method -> signature of the view.
         slots: the parameters of host and path, in their order.
@@ -76,6 +79,7 @@ class Endpoint:
     name: str
     namespace: str
     defaults: dict[str, object]
+    options: Options
     views: Mapping[str, View]
     signatures: Mapping[str, Signature]
     slots: tuple[Slot, ...]
@@ -127,15 +131,21 @@ class _Around:
     namespace: str = ""
     defaults: Mapping[str, object] | None = None
     host: HostName | None = None
+    options: Options = field(default_factory=Options)
 
 
-def endpoints(routes: Iterable[Entry], kinds: Mapping[str, Kind]) -> list[Endpoint]:
+def endpoints(
+    routes: Iterable[Entry], kinds: Mapping[str, Kind], options: Options | None = None
+) -> list[Endpoint]:
     """The endpoints of a table, in its order.
+
+    Args:
+        options: of all of them.
 
     Raises:
         ConfigurationError: a path can't be put together, a converter isn't known or contradicts a view.
     """
-    found = list(_flat(routes, _Around(kinds)))
+    found = list(_flat(routes, _Around(kinds, options=options or {})))
     for order, endpoint in enumerate(found):
         endpoint.order = order
     return found
@@ -146,7 +156,12 @@ def _flat(routes: Iterable[Entry], around: _Around) -> Iterator[Endpoint]:
         if isinstance(entry, Host):
             if around.host is not None:
                 raise ConfigurationError(f"{entry} stands in another Host. Write each host for itself.")
-            inside = replace(around, host=_host(entry, around.kinds), namespace=_namespace(around, entry))
+            inside = replace(
+                around,
+                host=_host(entry, around.kinds),
+                namespace=_namespace(around, entry),
+                options=merged_options(around.options, entry.options),
+            )
             yield from _flat(entry.routes, inside)
         elif isinstance(entry, Include):
             yield from _flat(
@@ -157,6 +172,7 @@ def _flat(routes: Iterable[Entry], around: _Around) -> Iterator[Endpoint]:
                     written=around.written + entry.written,
                     namespace=_namespace(around, entry),
                     defaults={**(around.defaults or {}), **entry.defaults},
+                    options=merged_options(around.options, entry.options),
                 ),
             )
         else:
@@ -209,6 +225,7 @@ def _endpoint(entry: Entry, around: _Around) -> Endpoint:
         name=around.namespace + entry.name if entry.name else "",
         namespace=around.namespace,
         defaults=defaults,
+        options=merged_options(around.options, entry.options),
         views=views,
         signatures=signatures,
         slots=slots,
@@ -300,20 +317,6 @@ def _inferred(part: Parameter, entry: Entry, annotated: Mapping[Signature, Any])
             f"converter, as in <{one}:{part.name}>, or two routes."
         )
     return next(iter(names), "str")
-
-
-def alternatives(annotation: Any) -> list[Any]:
-    """The members of a union, without what Annotated and NewType put around them."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif isinstance(annotation, NewType):
-            annotation = annotation.__supertype__
-        else:
-            break
-    if get_origin(annotation) in (Union, UnionType):
-        return [member for each in get_args(annotation) for member in alternatives(each)]
-    return [annotation]
 
 
 def accepts(annotation: Any, given: Any) -> bool:

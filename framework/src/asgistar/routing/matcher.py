@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from asgistar.pattern import Parts, Slot
+from asgistar.routing.pattern import Parts, Slot
 
 Match = Callable[[str], tuple[str, ...] | None]
 """The texts of the parameters, or None where the text doesn't match."""

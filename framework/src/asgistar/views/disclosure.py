@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec import inspect
 
-from asgistar.parameters import unwrapped
+from asgistar.data import unwrapped
 
 Check = Callable[[Any], bool]
 

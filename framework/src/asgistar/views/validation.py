@@ -18,8 +18,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, inspect
 
+from asgistar.data import Fielded, unwrapped
 from asgistar.errors import ErrorItem
-from asgistar.parameters import Fielded, unwrapped
 
 MAXIMUM = 100
 """So many errors are told at most."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import overload
+from typing import Unpack, overload
 
 from asgistar import signature
 from asgistar.errors import ConfigurationError
-from asgistar.pattern import Written, parse
+from asgistar.routing.options import Options, checked
+from asgistar.routing.pattern import Written, parse
 from asgistar.signature import Signature
 from asgistar.types import ASGIApplication, View
 
@@ -29,14 +30,15 @@ class Entry:
 
     Attributes:
         path: as it was written.
+        options: see `Options`.
         written: the path taken apart.
         name: what `url_for` knows it as; empty if it has no name of its own.
         place: file and line where it was made.
     """
 
-    __slots__ = ("name", "path", "place", "written")
+    __slots__ = ("name", "options", "path", "place", "written")
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, options: Options | None = None) -> None:
         frame = signature.caller()
         self.place = signature.place(frame.f_code.co_filename, frame.f_lineno)
         self.path = path
@@ -49,6 +51,7 @@ class Entry:
                 "the names in it."
             )
         self.written: Written = parse(path, str(self))
+        self.options = checked(options or {}, self)
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.path!r}) at {self.place}"
@@ -69,9 +72,14 @@ class Viewed(Entry):
     __slots__ = ("_signatures", "defaults", "views")
 
     def __init__(
-        self, path: str, views: Mapping[str, View], name: str, defaults: Mapping[str, object] | None
+        self,
+        path: str,
+        views: Mapping[str, View],
+        name: str,
+        defaults: Mapping[str, object] | None,
+        options: Options,
     ) -> None:
-        super().__init__(path, name)
+        super().__init__(path, name, options)
         self.views = dict(views)
         self.defaults = _checked_defaults(self, defaults)
         for view in self.views.values():
@@ -107,13 +115,13 @@ class Route(Viewed):
         view: the view, if `method` is one method.
         name: what `url_for` knows it as; without one, the name of the view will do.
         defaults: arguments that the views always get, instead of parameters of the path of the same name.
-        body_limit: the size that the body of a request may have, in bytes, if not as for all; 0 is no limit.
+        options: see `Options`.
 
     Raises:
         ConfigurationError: the path isn't of the grammar, or there is a method or a view that is none.
     """
 
-    __slots__ = ("body_limit",)
+    __slots__ = ()
 
     @overload
     def __init__(
@@ -124,7 +132,7 @@ class Route(Viewed):
         *,
         name: str = "",
         defaults: Mapping[str, object] | None = None,
-        body_limit: int | None = None,
+        **options: Unpack[Options],
     ) -> None: ...
 
     @overload
@@ -135,7 +143,7 @@ class Route(Viewed):
         *,
         name: str = "",
         defaults: Mapping[str, object] | None = None,
-        body_limit: int | None = None,
+        **options: Unpack[Options],
     ) -> None: ...
 
     def __init__(
@@ -146,7 +154,7 @@ class Route(Viewed):
         *,
         name: str = "",
         defaults: Mapping[str, object] | None = None,
-        body_limit: int | None = None,
+        **options: Unpack[Options],
     ) -> None:
         if isinstance(method, Mapping):
             if view is not None:
@@ -156,8 +164,7 @@ class Route(Viewed):
             views = method
         else:
             views = {method: view}  # type: ignore[dict-item]  # None is told of like any other that isn't a view
-        super().__init__(path, views, name, defaults)
-        self.body_limit = body_limit
+        super().__init__(path, views, name, defaults, options)
         for name_of_method in self.views or [""]:
             if TOKEN.fullmatch(str(name_of_method)) is None:
                 raise ConfigurationError(
@@ -173,6 +180,7 @@ class WebSocketRoute(Viewed):
         view: the view.
         name: as in a Route.
         defaults: as in a Route.
+        options: see `Options`.
 
     Raises:
         ConfigurationError: the path isn't of the grammar, or the view is none.
@@ -181,9 +189,15 @@ class WebSocketRoute(Viewed):
     __slots__ = ()
 
     def __init__(
-        self, path: str, view: View, *, name: str = "", defaults: Mapping[str, object] | None = None
+        self,
+        path: str,
+        view: View,
+        *,
+        name: str = "",
+        defaults: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(path, {WEBSOCKET: view}, name, defaults)
+        super().__init__(path, {WEBSOCKET: view}, name, defaults, options)
 
 
 class Mount(Entry):
@@ -219,6 +233,7 @@ class Include(Entry):
         routes: the table.
         name: stands before the names of the routes, with a colon between them: "articles:detail".
         defaults: arguments that all views in it get; those of a route come before them.
+        options: see `Options`.
 
     Raises:
         ConfigurationError: the path isn't of the grammar.
@@ -233,8 +248,9 @@ class Include(Entry):
         *,
         name: str = "",
         defaults: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(path, name)
+        super().__init__(path, name, options)
         self.routes = entries(self, routes)
         self.defaults = _checked_defaults(self, defaults)
 
@@ -250,6 +266,7 @@ class Host(Entry):
         host: the name.
         routes: the table.
         name: as in an Include.
+        options: see `Options`.
 
     Raises:
         ConfigurationError: the host isn't of the grammar.
@@ -257,8 +274,10 @@ class Host(Entry):
 
     __slots__ = ("routes",)
 
-    def __init__(self, host: str, routes: Iterable[Entry], *, name: str = "") -> None:
-        super().__init__(host, name)
+    def __init__(
+        self, host: str, routes: Iterable[Entry], *, name: str = "", **options: Unpack[Options]
+    ) -> None:
+        super().__init__(host, name, options)
         literals = "".join(part for part in self.written if isinstance(part, str))
         if not host or "/" in literals or ":" in literals or literals != literals.lower():
             raise ConfigurationError(f"{self}: a host is a name in lower case, without scheme, port or path.")

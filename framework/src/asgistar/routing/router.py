@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from asgistar import shadow
-from asgistar.converters import Converter, StrConverter, known_converters
-from asgistar.endpoint import Endpoint, endpoints
 from asgistar.errors import ConfigurationError
-from asgistar.matcher import Match, matcher
-from asgistar.pattern import Parts, Slot, segments
-from asgistar.reverse import Addresses
-from asgistar.route import WEBSOCKET, Entry
+from asgistar.routing import shadow
+from asgistar.routing.converters import Converter, StrConverter, known_converters
+from asgistar.routing.endpoint import Endpoint, endpoints
+from asgistar.routing.matcher import Match, matcher
+from asgistar.routing.options import Options
+from asgistar.routing.pattern import Parts, Slot, segments
+from asgistar.routing.reverse import Addresses
+from asgistar.routing.route import WEBSOCKET, Entry
 
 Found = tuple[int, Endpoint, tuple[str, ...]]
 """An endpoint whose pattern matches: its order, itself, the texts of its parameters."""
@@ -83,6 +84,7 @@ class Router:
     Args:
         routes: the table.
         converters: further converters, for this table only.
+        options: of all routes.
 
     Attributes:
         endpoints: in the order of the table.
@@ -98,8 +100,9 @@ class Router:
         self,
         routes: Iterable[Entry],
         converters: Mapping[str, Converter | type[Converter]] | None = None,
+        options: Options | None = None,
     ) -> None:
-        self.endpoints = endpoints(routes, known_converters(converters))
+        self.endpoints = endpoints(routes, known_converters(converters), options)
         self.needs_host = any(endpoint.host is not None for endpoint in self.endpoints)
         self._root = Node()
         seen = shadow.Seen()

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
 
-from asgistar.converters import Kind
 from asgistar.errors import ConfigurationError
+from asgistar.routing.converters import Kind
 
 _PARAMETER = re.compile(r"<(?:([^>:]*):)?([^>]*)>")
 _WHITESPACE = re.compile(r"\s")

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Union, get_origin
 import msgspec
 from msgspec import inspect
 
-from asgistar.defaults import filled
-from asgistar.disclosure import Check, checker, opened
-from asgistar.endpoint import alternatives
+from asgistar.data import alternatives, known_type, unwrapped
 from asgistar.errors import ConfigurationError
-from asgistar.http import BODILESS, JSON, Reply, Response, Status
-from asgistar.parameters import known_type, unwrapped
+from asgistar.http.response import BODILESS, JSON, Reply, Response, Status
 from asgistar.signature import EMPTY, Signature
+from asgistar.views.defaults import filled
+from asgistar.views.disclosure import Check, checker, opened
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from asgistar.endpoint import Endpoint
 from asgistar.errors import ConfigurationError, NoReverseMatch
-from asgistar.matcher import Match, matcher
-from asgistar.pattern import Slot
+from asgistar.routing.endpoint import Endpoint
+from asgistar.routing.matcher import Match, matcher
+from asgistar.routing.pattern import Slot
 from asgistar.types import View
 
 SAFE = "/~:@!$&'()*+,;="

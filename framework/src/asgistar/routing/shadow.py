@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asgistar.converters import PathConverter, StrConverter
-from asgistar.endpoint import Endpoint, HostName
-from asgistar.matcher import matcher
-from asgistar.pattern import Parts, Slot, merged
-from asgistar.route import WEBSOCKET
+from asgistar.routing.converters import PathConverter, StrConverter
+from asgistar.routing.endpoint import Endpoint, HostName
+from asgistar.routing.matcher import matcher
+from asgistar.routing.pattern import Parts, Slot, merged
+from asgistar.routing.route import WEBSOCKET
 
 
 class _Level:

@@ -9,37 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal
 
-import msgspec
-from msgspec import Meta, inspect
-
-from asgistar.endpoint import Endpoint
+from asgistar.data import fields, is_simple, wire_kind
 from asgistar.errors import ConfigurationError
-from asgistar.pattern import Parameter
+from asgistar.markers import In, Where, unmarked
+from asgistar.routing.endpoint import Endpoint
+from asgistar.routing.pattern import Parameter
 from asgistar.signature import EMPTY, Argument, Signature
-
-T = TypeVar("T")
-
-Where = Literal["path", "query", "header", "cookie", "body"]
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    """Says where a parameter comes from, and its name there: `Annotated[str, In("header", "x-id")]`."""
-
-    where: Where
-    name: str | None = None
-
-
-Path = Annotated[T, In("path")]
-Query = Annotated[T, In("query")]
-Header = Annotated[T, In("header")]
-"""A header; underscores in the name stand for hyphens."""
-Cookie = Annotated[T, In("cookie")]
-Body = Annotated[T, In("body")]
-"""The body: JSON; `Body[bytes]` is the body as it came, of any type."""
 
 BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
 
@@ -199,24 +176,6 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
     return of(marker.where, name, exploded=kind == "object")
 
 
-def unmarked(annotation: Any, name: str, signature: Signature) -> tuple[In | None, Any]:
-    """The marker of an annotation, and the annotation without it."""
-    if get_origin(annotation) is not Annotated:
-        for member in get_args(annotation):
-            if get_origin(member) is Annotated and any(isinstance(each, In) for each in member.__metadata__):
-                raise ConfigurationError(
-                    f"The parameter {name} of {signature.where} has a marker inside of its type. Write it "
-                    "around the whole type, as in Header[str | None]."
-                )
-        return None, annotation
-    markers = [each for each in annotation.__metadata__ if isinstance(each, In)]
-    if len(markers) > 1:
-        raise ConfigurationError(f"The parameter {name} of {signature.where} has two markers. Leave one out.")
-    others = tuple(each for each in annotation.__metadata__ if not isinstance(each, In))
-    base = annotation.__origin__
-    return (markers[0] if markers else None), (Annotated[(base, *others)] if others else base)
-
-
 def _said(annotation: Any) -> str:
     return getattr(annotation, "__name__", None) or str(annotation)
 
@@ -225,102 +184,9 @@ def _error(argument: Argument, signature: Signature, what: str) -> Configuration
     return ConfigurationError(f"The parameter {argument.name} of {signature.where} {what}.")
 
 
-# --- types ------------------------------------------------------------------------------------------------
-
-_SIMPLE = (
-    inspect.AnyType, inspect.NoneType, inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType,
-    inspect.BytesType, inspect.DecimalType, inspect.UUIDType, inspect.DateTimeType, inspect.DateType,
-    inspect.TimeType, inspect.TimeDeltaType, inspect.EnumType, inspect.LiteralType,
-)  # fmt: skip
-_OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
-_MANY = (
-    inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType, inspect.CollectionType,
-)  # fmt: skip
-
-Fielded = inspect.StructType | inspect.DataclassType | inspect.TypedDictType
-
-
-def type_info(annotation: Any) -> inspect.Type | None:
-    """What msgspec says of a type; None if it is no type of data."""
-    try:
-        return known_type(annotation)
-    except TypeError:
-        return None
-
-
-@lru_cache(1024)
-def known_type(annotation: Any) -> inspect.Type:
-    """What msgspec says of a type.
-
-    Raises:
-        TypeError: it can't be a type of data; says why.
-    """
-    msgspec.json.Decoder(annotation)  # finds what `type_info` doesn't: unions that can't be told apart
-    return unwrapped(inspect.type_info(annotation))
-
-
-def unwrapped(info: inspect.Type) -> inspect.Type:
-    """`info` without the metadata around it."""
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    return info
-
-
-def wire_kind(annotation: Any) -> Literal["simple", "object", "list"] | None:
-    """What a type can be made of: texts, a field each, or only a body; None if it is no type of data."""
-    info = type_info(annotation)
-    if info is None or _has_own_class(info):
-        return None
-    if _is_simple(info):
-        return "simple"
-    return "object" if isinstance(info, _OBJECTS) else "list"
-
-
-def _has_own_class(info: inspect.Type) -> bool:
-    info = unwrapped(info)
-    if isinstance(info, inspect.CustomType):
-        return True
-    if isinstance(info, inspect.UnionType):
-        return any(_has_own_class(member) for member in info.types)
-    return isinstance(info, _MANY) and _has_own_class(info.item_type)
-
-
-def _is_simple(info: inspect.Type, inside: bool = False) -> bool:
-    info = unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        return all(_is_simple(member, inside) for member in info.types)
-    if isinstance(info, _MANY) and not inside:
-        return _is_simple(info.item_type, inside=True)
-    return isinstance(info, _SIMPLE)
-
-
-def is_limited(annotation: Any) -> bool:
-    """Whether a type has constraints, or one of a union has."""
-    if get_origin(annotation) is Annotated and any(
-        isinstance(each, Meta) for each in annotation.__metadata__
-    ):
-        return True
-    return any(is_limited(each) for each in get_args(annotation) if get_origin(annotation) is not Literal)
-
-
-def takes_many(info: inspect.Type | None) -> bool:
-    """Whether a value is a list of texts, not one text."""
-    info = info and unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        return any(takes_many(member) for member in info.types)
-    return isinstance(info, _MANY)
-
-
-def fields(annotation: Any) -> Iterable[inspect.Field]:
-    """The fields of an object type."""
-    info = type_info(annotation)
-    assert isinstance(info, _OBJECTS)
-    return info.fields
-
-
 def _check_fields(annotation: Any, argument: Argument, signature: Signature, where: str) -> None:
     for field in fields(annotation):
-        if not _is_simple(field.type):
+        if not is_simple(field.type):
             raise _error(
                 argument,
                 signature,

@@ -1,0 +1,1 @@
+"""Views: from a plain function with annotations to the source that is run for its requests."""

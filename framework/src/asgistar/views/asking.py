@@ -1,0 +1,248 @@
+"""What a plan reads of a request: written as source, and told as errors when it isn't what it should be.
+
+The values of a part of the request are read in one go, and converted in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from asgistar.data import alternatives, fields, is_limited, takes_many, type_info
+from asgistar.errors import BadRequest, ConfigurationError, ErrorItem, NotFound, Problem, ValidationFailed
+from asgistar.http.reading import read_body, read_cookies, read_headers, read_json, read_query
+from asgistar.routing.endpoint import Endpoint
+from asgistar.signature import EMPTY
+from asgistar.views.parameters import Input, wire_names
+from asgistar.views.source import Source
+from asgistar.views.unit import Unit
+from asgistar.views.validation import errors_of, told
+
+INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding and converting raise for data that isn't what it should be."""
+
+READERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "query": read_query,
+    "header": read_headers,
+    "cookie": read_cookies,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values that are converted in one go.
+
+    Attributes:
+        where: the part of the request that they come from.
+        type: what they are converted to.
+        names: the key of each value -> its name in the request.
+    """
+
+    where: str
+    type: Any
+    names: Mapping[str, str]
+
+
+class Asking:
+    """What is read of a request for the functions of a plan.
+
+    Args:
+        source: where it is written.
+        endpoint: whose requests.
+        units: the functions.
+
+    Attributes:
+        groups: what is converted.
+    """
+
+    __slots__ = ("_filled", "_names", "_write", "endpoint", "groups", "limit", "units")
+
+    def __init__(self, source: Source, endpoint: Endpoint, units: list[Unit]) -> None:
+        self._write = source.write
+        self._names = source.names
+        self._filled = source.filled
+        self.endpoint = endpoint
+        self.units = units
+        self.limit = endpoint.options["body_limit"]
+        self.groups: list[Group] = []
+
+    def write(self) -> None:
+        """Read the parts of the request that are asked for, then convert what is in them."""
+        conversions = self._path()
+        for where in READERS:
+            conversions += self._part(where)
+        conversions += self._body()
+        if conversions:
+            self._write("try:")
+            for line in conversions:
+                self._write(line, 1)
+            self._write("except INVALID as error:", INVALID=INVALID)
+            read = ", ".join(f"{group.where}={_VARIABLES[group.where]}" for group in _distinct(self.groups))
+            self._write(f"raise explain(error, {read}) from None", 1, explain=self.explain)
+        for unit in self.units:
+            for each in unit.inputs:
+                if each.where == "defaults":
+                    unit.given[each.argument] = f"default_{each.argument}"
+                    self._names[f"default_{each.argument}"] = self.endpoint.defaults[each.argument]
+
+    def _path(self) -> list[str]:
+        """What comes from the path. What its converters leave open, such as constraints, is converted."""
+        indexes = {slot.name: index for index, slot in enumerate(self.endpoint.slots)}
+        items: dict[str, str] = {}
+        lines = []
+        for unit in self.units:
+            unsettled = []
+            for each in unit.inputs:
+                if each.where == "path":
+                    index = indexes[each.name]
+                    unit.given[each.argument] = f"values[{index}]"
+                    if not _settled(each.type, self.endpoint.slots[index].kind.type):
+                        items[each.name] = f"values[{index}]"
+                        unsettled.append(each)
+            lines += self._scalars("path", unit, unsettled)
+        if items:
+            self._write(f"in_path = {{{', '.join(f'{name!r}: {value}' for name, value in items.items())}}}")
+        return lines
+
+    def _part(self, where: str) -> list[str]:
+        """What comes from the query, from headers or from cookies."""
+        wanted: dict[str | bytes, tuple[str, bool]] = {}
+        strict = False
+        lines = []
+        for unit in self.units:
+            asked = [each for each in unit.inputs if each.where == where]
+            for each in asked:
+                strict = self._want(each, where, wanted) or strict
+            lines += self._scalars(where, unit, [each for each in asked if not each.exploded])
+            for each in asked:
+                if each.exploded:
+                    variable = f"{unit.name}{each.argument}_"
+                    unit.given[each.argument] = variable
+                    self.groups.append(Group(where, each.type, wire_names(each)))
+                    self._names |= {
+                        f"Type_{unit.name}{each.argument}": each.type,
+                        "convert": msgspec.convert,
+                    }
+                    made = f"convert(in_{where}, Type_{unit.name}{each.argument}, strict=False)"
+                    lines.append(f"{variable} = {self._filled(made, each.type)}")
+        if lines:
+            self._names |= {f"read_{where}": READERS[where], f"WANTED_{where.upper()}": wanted}
+            if where == "query":
+                last = ", True" if strict else ""
+                self._write('text = scope["query_string"]')
+                self._write(f"in_query = read_query(text, WANTED_QUERY{last}) if text else {{}}")
+            else:
+                self._write(f'in_{where} = read_{where}(scope["headers"], WANTED_{where.upper()})')
+        return lines
+
+    def _want(self, each: Input, where: str, wanted: dict[str | bytes, tuple[str, bool]]) -> bool:
+        """Note what is to be read for an input; whether it wants to know of what else there is."""
+        if each.exploded:
+            many = {field.encode_name: takes_many(field.type) for field in fields(each.type)}
+        else:
+            many = {each.name: takes_many(type_info(each.type))}
+        for key, name in wire_names(each).items():
+            wire = name if where == "query" else name.encode("latin-1")
+            target = (key, many[key])
+            if wanted.setdefault(wire, target) != target:
+                places = " and ".join(unit.signature.where for unit in self.units if each in unit.inputs)
+                raise ConfigurationError(
+                    f"{name!r} in the {where} is asked for in two ways, by {places} and by another: as one "
+                    "value and as several, or under two names of fields."
+                )
+        return each.exploded and getattr(type_info(each.type), "forbid_unknown_fields", False)
+
+    def _scalars(self, where: str, unit: Unit, asked: Iterable[Input]) -> list[str]:
+        """Single values: those of a part for one function are converted at once, as fields of a struct."""
+        variable = f"{unit.name}{where}"
+        struct_fields: list[Any] = []
+        rename: dict[str, str] = {}
+        for each in asked:
+            unit.given[each.argument] = f"{variable}.{each.argument}"
+            rename[each.argument] = each.name
+            if each.default is EMPTY:
+                struct_fields.append((each.argument, each.type))
+            else:
+                default = msgspec.field(default_factory=_constant(each.default))
+                struct_fields.append((each.argument, each.type, default))
+        if not struct_fields:
+            return []
+        name = variable.title()
+        type = msgspec.defstruct(name, struct_fields, rename=rename, kw_only=True)
+        self.groups.append(Group(where, type, {name: name for name in rename.values()}))
+        self._names |= {"convert": msgspec.convert, name: type}
+        return [f"{variable} = convert(in_{where}, {name}, strict=False)"]
+
+    def _body(self) -> list[str]:
+        """What comes from the body."""
+        for unit in self.units:
+            for body in unit.inputs:
+                if body.where == "body":
+                    unit.given[body.argument] = "body"
+                    return self._body_of(body)
+        return []
+
+    def _body_of(self, body: Input) -> list[str]:
+        required = body.default is EMPTY
+        self._names["default"] = body.default
+        if body.type is bytes:
+            self._write(f"body = await read_body(scope, receive, {self.limit})", read_body=read_body)
+            if not required:
+                self._write("body = body or default")
+            return []
+        self._write(
+            f"content = await read_json(scope, receive, {self.limit}, {required})", read_json=read_json
+        )
+        self.groups.append(Group("body", body.type, {}))
+        self._names["decode"] = msgspec.json.Decoder(body.type).decode
+        made = self._filled("decode(content)", body.type)
+        return [f"body = {made}" if required else f"body = {made} if content else default"]
+
+    def explain(self, error: Exception, **parts: Any) -> Problem:
+        """The problem to answer a request with, of which a part isn't what it should be: all its errors."""
+        content = parts.get("body")
+        if content is not None:
+            try:
+                parts["body"] = msgspec.json.decode(content) if content else None
+            except INVALID as malformed:
+                return BadRequest(f"The body is not JSON that can be read: {malformed}.")
+        found: list[ErrorItem] = []
+        for group in self.groups:
+            if group.where == "body" and not content:
+                continue
+            strict = group.where == "body"
+            found += errors_of(group.type, parts[group.where], group.where, strict, group.names)
+            if found and group.where == "path":
+                return NotFound()
+        return ValidationFailed(found or [told(error, "body")])
+
+
+_VARIABLES = {
+    "path": "in_path",
+    "query": "in_query",
+    "header": "in_header",
+    "cookie": "in_cookie",
+    "body": "content",
+}
+
+
+def _distinct(groups: Iterable[Group]) -> Iterable[Group]:
+    return {group.where: group for group in groups}.values()
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _settled(annotation: Any, given: Any) -> bool:
+    """Whether what a converter gives is what the annotation wants, with nothing left to check."""
+    if annotation is EMPTY or given is None or type_info(given) is None:
+        return True
+    members = alternatives(annotation)
+    same = any(
+        member is Any or (isinstance(member, type) and issubclass(given, member)) for member in members
+    )
+    return same and not is_limited(annotation)
