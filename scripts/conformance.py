@@ -12,15 +12,19 @@ import asyncio
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import trustme
 
 if TYPE_CHECKING:
     from kosoku._kosoku import CaseResult
@@ -71,8 +75,19 @@ def verdict(result: CaseResult) -> str:
 
 
 @contextmanager
-def served(options: Sequence[str]) -> Iterator[str]:
-    """The echo in a process of its own; yields its URL. It must end well, and have nothing to complain of."""
+def certified() -> Iterator[tuple[list[str], ssl.SSLContext]]:
+    """The options of a server that speaks TLS, and the context of a client that trusts it."""
+    authority, trusting = trustme.CA(), ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as written:
+        written.write(authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes())
+        written.flush()
+        yield ["--certfile", written.name], trusting
+
+
+@contextmanager
+def served(options: Sequence[str], trusting: ssl.SSLContext | None) -> Iterator[int]:
+    """The echo in a process of its own; yields its port. It must end well, with nothing to complain of."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         server = subprocess.Popen(
@@ -87,8 +102,8 @@ def served(options: Sequence[str]) -> Iterator[str]:
             text=True,
         )
     try:
-        await_answer(port)
-        yield f"ws://127.0.0.1:{port}"
+        await_answer(port, trusting)
+        yield port
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -100,16 +115,38 @@ def served(options: Sequence[str]) -> Iterator[str]:
             sys.exit(f"{log}\nThe server ended with {server.returncode}; its log is above.")
 
 
-def await_answer(port: int) -> None:
+def await_answer(port: int, trusting: ssl.SSLContext | None) -> None:
     """Wait until the server has opened a WebSocket."""
     key = "dGhlIHNhbXBsZSBub25jZQ=="
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+    client = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    if trusting is not None:
+        client = trusting.wrap_socket(client, server_hostname="127.0.0.1")
+    with client:
         client.sendall(
             f"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         if not client.recv(1024).startswith(b"HTTP/1.1 101 "):
             sys.exit("The server opens no WebSocket")
+
+
+@asynccontextmanager
+async def unwrapped(port: int, trusting: ssl.SSLContext) -> AsyncIterator[int]:
+    """A relay that takes the TLS off, for the runner speaks ws:// only; yields its port."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        await asyncio.gather(pump(reader, server_writer), pump(server_reader, writer))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as relaying:
+        yield relaying.sockets[0].getsockname()[1]
 
 
 def mend(cases: list[str]) -> None:
@@ -192,6 +229,17 @@ def explain(result: CaseResult) -> None:
     )
 
 
+async def conform(arguments: argparse.Namespace, sections: dict[str, list[str]]) -> Counter[str]:
+    """Serve, run the cases, and count the verdicts."""
+    concurrency, verbose = arguments.concurrency, arguments.verbose
+    if not arguments.tls:
+        with served(arguments.options, None) as port:
+            return await run(f"ws://127.0.0.1:{port}", sections, concurrency, verbose)
+    with certified() as (options, trusting), served([*options, *arguments.options], trusting) as port:
+        async with unwrapped(port, trusting) as plain:
+            return await run(f"ws://127.0.0.1:{plain}", sections, concurrency, verbose)
+
+
 def main() -> None:
     """The command behind scripts/autobahn."""
     parser = argparse.ArgumentParser(
@@ -205,14 +253,14 @@ def main() -> None:
         help="cases to run, such as '1.*,7.1.5'; all unless given",
     )
     parser.add_argument("--concurrency", type=int, default=2, help="cases run at a time (default: 2)")
+    parser.add_argument("--tls", action="store_true", help="wss:// in place of ws://")
     parser.add_argument("--verbose", action="store_true", help="explain also the cases that were passed")
     parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options of asgiworker")
     arguments = parser.parse_args()
     sections = selected(arguments.cases)
     if not sections:
         parser.error(f"no case matches {','.join(arguments.cases)}")
-    with served(arguments.options) as url:
-        total = asyncio.run(run(url, sections, arguments.concurrency, arguments.verbose))
+    total = asyncio.run(conform(arguments, sections))
     if bad := total["non-strict"] + total["failed"]:
         sys.exit(f"{bad} of {total.total()} cases were not passed strictly")
 

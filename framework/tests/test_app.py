@@ -31,7 +31,6 @@ from asgistar import (
     TooManyRequests,
     Unauthorized,
     UnprocessableContent,
-    WebSocketRoute,
 )
 
 if TYPE_CHECKING:
@@ -449,11 +448,6 @@ async def test_a_websocket_is_for_what_is_mounted_there_or_refused() -> None:
     )
     assert await websocket(app, "/m/x") == [{"type": "websocket.accept"}]
     assert await websocket(app, "/x") == [{"type": "websocket.close", "code": 1000}]
-
-
-def test_a_websocket_route_is_refused_as_long_as_there_are_no_views_for_it() -> None:
-    with pytest.raises(ConfigurationError, match="App has no views for WebSockets yet"):
-        App([WebSocketRoute("/ws", hello)])
 
 
 async def test_a_scope_of_another_kind_is_an_error() -> None:

@@ -15,6 +15,9 @@ from asgistar import (
     App,
     ConfigurationError,
     Created,
+    Events,
+    FileResponse,
+    Lines,
     Meta,
     Redirect,
     Response,
@@ -23,6 +26,7 @@ from asgistar import (
     Struct,
     Text,
 )
+from asgistar.signature import EMPTY
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Answer, Connect
@@ -326,3 +330,36 @@ def test_a_union_that_cannot_be_told_apart_is_an_error_at_start_up() -> None:
 
     with pytest.raises(ConfigurationError, match="all Struct types must be tagged"):
         App([Route("/", "GET", view)])
+
+
+async def numbers() -> Lines[int]:
+    yield 1
+
+
+async def happenings() -> Events[Note | None]:
+    yield None
+
+
+def page() -> HTML | Note: ...  # type: ignore[empty-body]
+def only_page() -> HTML: ...  # type: ignore[empty-body]
+def file() -> FileResponse: ...  # type: ignore[empty-body]
+def nothing() -> None: ...
+def anything(): ...  # type: ignore[no-untyped-def]
+
+
+@pytest.mark.parametrize(
+    ("view", "media_type", "type", "responses"),
+    [
+        (numbers, "application/jsonl", int, ()),
+        (happenings, "text/event-stream", Note | None, ()),
+        (page, "application/json", Note, (HTML,)),
+        (only_page, "text/html; charset=utf-8", EMPTY, (HTML,)),
+        (file, None, EMPTY, (FileResponse,)),
+        (nothing, None, None, ()),
+        (anything, "application/json", EMPTY, ()),
+    ],
+)
+def test_a_plan_says_what_is_sent(view: Any, media_type: str | None, type: Any, responses: Any) -> None:
+    (endpoint,) = App([Route("/", "GET", view)]).router.endpoints
+    returns = endpoint.handlers["GET"].returns
+    assert (returns.media_type, returns.type, returns.responses) == (media_type, type, responses)

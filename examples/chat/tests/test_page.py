@@ -9,7 +9,8 @@ import pytest
 import trustme
 
 if TYPE_CHECKING:
-    from examples.chat.tests.conftest import Browse, Chat, Page, Serve
+    from conftest import Browse, Page
+    from examples.chat.tests.conftest import Chat, Serve
 
 OPEN = "document.querySelector('#status').dataset.state === 'open'"
 

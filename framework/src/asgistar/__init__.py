@@ -5,10 +5,13 @@ Views are plain functions; what their annotations say is what they are given, an
 
 from __future__ import annotations
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from asgistar.app import App
+from asgistar.background import Background
+from asgistar.commands import Command
 from asgistar.components import Component, component
+from asgistar.environment import Environment
 from asgistar.errors import (
     BadRequest,
     ConfigurationError,
@@ -22,16 +25,27 @@ from asgistar.errors import (
     NotFound,
     PreconditionFailed,
     Problem,
+    RangeNotSatisfiable,
     ServiceUnavailable,
     TooManyRequests,
     Unauthorized,
     UnprocessableContent,
     UnsupportedMediaType,
 )
+from asgistar.http.events import Event, Events, Lines
+from asgistar.http.files import FileResponse
+from asgistar.http.headers import ResponseHeaders
+from asgistar.http.request import Request
 from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
-from asgistar.markers import Body, Cookie, Header, In, Path, Query
+from asgistar.http.uploads import File
+from asgistar.info import Info
+from asgistar.markers import Body, Cookie, Form, Header, In, Path, Query
+from asgistar.patch import Patch
+from asgistar.problems import ErrorRenderer, ProblemDetails
 from asgistar.routing.converters import Converter, register_converter
 from asgistar.routing.route import Host, Include, Mount, Route, WebSocketRoute
+from asgistar.static import Static
+from asgistar.websocket import Disconnected, WebSocket
 
 __version__ = "0.1.0"
 
@@ -40,8 +54,10 @@ __all__ = [
     "UNSET",
     "Accepted",
     "App",
+    "Background",
     "BadRequest",
     "Body",
+    "Command",
     "Component",
     "ConfigurationError",
     "Conflict",
@@ -49,26 +65,42 @@ __all__ = [
     "Converter",
     "Cookie",
     "Created",
+    "Disconnected",
+    "Environment",
+    "ErrorRenderer",
+    "Event",
+    "Events",
+    "File",
+    "FileResponse",
     "Forbidden",
+    "Form",
     "Gone",
     "Header",
     "Host",
     "In",
     "Include",
+    "Info",
+    "Lines",
     "Meta",
     "MethodNotAllowed",
     "Mount",
     "NoReverseMatch",
     "NotAcceptable",
     "NotFound",
+    "Patch",
     "Path",
     "PreconditionFailed",
     "Problem",
+    "ProblemDetails",
     "Query",
+    "RangeNotSatisfiable",
     "Redirect",
+    "Request",
     "Response",
+    "ResponseHeaders",
     "Route",
     "ServiceUnavailable",
+    "Static",
     "Status",
     "Struct",
     "Text",
@@ -77,8 +109,10 @@ __all__ = [
     "UnprocessableContent",
     "UnsetType",
     "UnsupportedMediaType",
+    "WebSocket",
     "WebSocketRoute",
     "__version__",
     "component",
+    "field",
     "register_converter",
 ]

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from copy import copy
 from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
-import msgspec
-
+from asgistar.background import Jobs
+from asgistar.commands import Command, by_name
 from asgistar.components import Components, Living
 from asgistar.components import Scope as ComponentScope
-from asgistar.errors import ConfigurationError, InternalServerError, MethodNotAllowed, NotFound, Problem
+from asgistar.errors import (
+    ConfigurationError,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    tell,
+)
+from asgistar.hooks import Hook
 from asgistar.http.reading import ClientDisconnected
 from asgistar.http.response import Reply
+from asgistar.http.streams import STARTED
+from asgistar.info import Info
 from asgistar.lifespan import Mounted, live
+from asgistar.mounting import below, call_mounted, host_of
+from asgistar.overriding import Overrides
+from asgistar.problems import ErrorRenderer, ProblemDetails, reply_to
 from asgistar.routing.converters import Converter
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.options import Options, checked, merged
 from asgistar.routing.reverse import SAFE, QueryArguments
-from asgistar.routing.route import WEBSOCKET, Entry, Mount, WebSocketRoute
+from asgistar.routing.route import WEBSOCKET, Entry, Mount
 from asgistar.routing.router import Router
 from asgistar.threads import Threads
 from asgistar.types import ASGIApplication, Receive, Scope, Send, View
+from asgistar.views.given import GIVEN, Given
+from asgistar.views.making import Around
 from asgistar.views.plan import Plan
-from asgistar.views.returns import encode
+from asgistar.views.talking import SocketPlan
+from asgistar.websocket import refuse
 
 logger = logging.getLogger("asgistar")
 
-DEFAULTS: Options = {"body_limit": 10_000_000}
+DEFAULTS: Options = {
+    "body_limit": 10_000_000,
+    "form_fields": 1000,
+    "form_files": 100,
+    "form_memory": 1_000_000,
+}
 
-PROBLEM = (b"content-type", b"application/problem+json")  # RFC 9457 §3
+Middleware = Callable[[ASGIApplication], ASGIApplication]
+"""Makes an ASGI application around another."""
 
 
 class App:
@@ -46,6 +69,13 @@ class App:
         slashes: what to do with a path that would lead somewhere with a slash more or less at its end:
             nothing ("strict"), or send the client there ("redirect", 308).
         components: what views can ask for by type: functions that provide it, see `component`.
+        middleware: what is put around it: callables that make an ASGI application around another. The first
+            is the outermost.
+        errors: makes the bodies of error responses, see `ErrorRenderer`; problem documents if not said
+            otherwise.
+        debug: errors that nobody handled are told in full, in a page to a browser. Not for production.
+        commands: its own ones, for the command line, see `Command`.
+        info: what it says of itself, see `Info`.
         threads: how many views that aren't `async def` may run at a time.
         options: of all routes, see `Options`; `body_limit` is 10 MB if not said otherwise.
 
@@ -60,39 +90,59 @@ class App:
         converters: Mapping[str, Converter | type[Converter]] | None = None,
         slashes: Literal["strict", "redirect"] = "strict",
         components: Iterable[Any] = (),
+        middleware: Sequence[Middleware] = (),
+        errors: ErrorRenderer | None = None,
+        debug: bool = False,
+        commands: Iterable[Command] = (),
+        info: Info | None = None,
         threads: int = 40,
         **options: Unpack[Options],
     ) -> None:
         if slashes not in ("strict", "redirect"):
             raise ConfigurationError(f"slashes are 'strict' or 'redirect', not {slashes!r}.")
-        self.router = Router(routes, converters, merged(DEFAULTS, checked(options, "App")))
+        table = tuple(routes)
+        self.router = Router(table, converters, merged(DEFAULTS, checked(options, "App")))
         self._redirects = slashes == "redirect"
         self._threads = Threads(threads)
+        self.info = info or Info()
+        self._document: dict[str, Any] | None = None
+        self.errors: ErrorRenderer = ProblemDetails() if errors is None else errors
+        self.debug = debug
         self._living = Living(Components(components))
+        self._living.values.given[App] = self
+        self.jobs = Jobs(self._living, self._threads)
+        self._hooks: dict[int, Hook] = {}
+        self.commands = by_name(commands, self._living.components, type(self))
         for endpoint in self.router.endpoints:
-            if isinstance(endpoint.entry, WebSocketRoute):
-                raise ConfigurationError(
-                    f"{endpoint}: App has no views for WebSockets yet. Mount an ASGI application there."
-                )
             endpoint.handlers = {
                 method: self._planned(endpoint, method, self._living.components) for method in endpoint.views
             }
+        self._overrides = Overrides(self._living, self.router.endpoints, self._planned)
         self._static: dict[str, dict[str, Plan]] = {
             path: {method: _plan(endpoint, method) for method, endpoint in methods.items()}
             for path, methods in self.router.static.items()
         }
 
-    def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Plan:
-        return Plan(endpoint, method, self._threads, components, self._living.values)
+        self._around: ASGIApplication | None = None
+        if middleware:
+            self._around = _chained(middleware, copy(self))  # the innermost: this, with nothing around it
+        _attach(table, self)
+
+    def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Plan | SocketPlan:
+        around = Around(self, self._threads, components, self._living.values, self._failed, self._hooks)
+        return (SocketPlan if method == WEBSOCKET else Plan)(endpoint, method, around)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or live a lifespan."""
+        """Answer a request, live a WebSocket or a lifespan."""
+        if self._around is not None:
+            await self._around(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
         path: str = scope["path"]
         if root := scope.get("root_path"):
-            path = _below(root, path)
+            path = below(root, path)
         method: str = scope["method"]
         reply: Reply | None
         mounted: tuple[Endpoint, tuple[Any, ...]] | None = None
@@ -102,7 +152,7 @@ class App:
             if plan is not None:
                 reply = await plan.run(scope, receive, send, ())
             else:
-                host = _host(scope) if self.router.needs_host else ""
+                host = host_of(scope) if self.router.needs_host else ""
                 found = self.router.match(method, path, host)
                 if found is None:
                     reply = self._missed(scope, method, path, host)
@@ -110,20 +160,35 @@ class App:
                     mounted, reply = found, None
                 else:
                     reply = await _plan(found[0], method).run(scope, receive, send, found[1])
-        except Problem as problem:
-            reply = _problem_reply(problem)
+            if reply is not None and type(reply[2]) is not bytes:
+                await reply[2].send(reply[0], reply[1], scope, receive, send)  # type: ignore[union-attr]
+                return
         except ClientDisconnected:
             return
         except Exception as error:
-            logger.error("%s %r failed", method, path, exc_info=error)
-            reply = _problem_reply(InternalServerError())
+            if STARTED in scope:
+                raise  # there is nothing left to answer: the server tells of it, and cuts the connection
+            reply = self._failed(scope, error)
         if mounted is not None:
-            await _call_mounted(*mounted, scope, receive, send)
+            await call_mounted(*mounted, scope, receive, send)
         if reply is None:
             return
         status, headers, content = reply
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+
+    def _failed(self, scope: Scope, error: Exception) -> Reply:
+        """The response to a request that an error ended. One that is no Problem is told of."""
+        if isinstance(error, Problem):
+            return reply_to(error, self.errors)
+        method = scope.get("method", "WebSocket")
+        logger.error("%s %r failed", method, scope["path"], exc_info=error)
+        tell(scope, error)
+        if self.debug:
+            from asgistar import debug  # not needed in production
+
+            return debug.reply_to(error, scope, self.errors)
+        return reply_to(InternalServerError(), self.errors)
 
     def _missed(self, scope: Scope, method: str, path: str, host: str) -> Reply:
         """The answer to a request that no view is for."""
@@ -142,24 +207,25 @@ class App:
         raise NotFound
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Live a lifespan; hand a WebSocket to what is mounted at its path, or refuse it."""
+        """Live a lifespan, or a WebSocket; one that there is no view for is refused."""
         if scope["type"] == "lifespan":
             apps: dict[int, ASGIApplication] = {}
             for endpoint in self.router.endpoints:
                 if isinstance(endpoint.entry, Mount):
                     apps[id(endpoint.entry.app)] = endpoint.entry.app
             mounted = [Mounted(app, scope) for app in apps.values()]
-            await live(scope, receive, send, [self._threads, self._living, *mounted])
+            await live(scope, receive, send, [self._threads, self._living, self.jobs, *mounted])
             return
         if scope["type"] != "websocket":
             raise ValueError(f"asgistar knows no scope of the type {scope['type']!r}")
-        path = _below(scope.get("root_path", ""), scope["path"])
-        found = self.router.match(WEBSOCKET, path, _host(scope) if self.router.needs_host else "")
-        if found is not None:
-            await _call_mounted(*found, scope, receive, send)
-            return
-        await receive()
-        await send({"type": "websocket.close", "code": 1000})
+        path = below(scope.get("root_path", ""), scope["path"])
+        found = self.router.match(WEBSOCKET, path, host_of(scope) if self.router.needs_host else "")
+        if found is None:
+            await refuse(scope, receive, send, self._failed(scope, NotFound()))
+        elif found[0].mounted:
+            await call_mounted(*found, scope, receive, send)
+        else:
+            await found[0].handlers[WEBSOCKET].run(scope, receive, send, found[1])
 
     @asynccontextmanager
     async def scope(self) -> AsyncIterator[ComponentScope]:
@@ -178,36 +244,33 @@ class App:
             if not running:
                 await self._living.stop()
 
-    @contextmanager
-    def override(self, replacements: Mapping[Any, Any]) -> Iterator[None]:
+    @property
+    def components(self) -> Components:
+        """What views can ask for by type; with overrides, if there are any in force."""
+        return self._living.components
+
+    def override(
+        self, replacements: Mapping[Any, Any], *, when: Callable[[Scope], bool] | None = None
+    ) -> AbstractContextManager[None]:
         """Others in the place of some components, for tests: `with app.override({Session: fake}): ...`.
 
         Args:
             replacements: type -> a function that provides it, or a value. What was already made for the whole
                 application of the replaced one keeps it.
+            when: which requests it is for, told by their scope; for all if it isn't given.
 
         Raises:
             ConfigurationError: there is no component for a type.
         """
-        before = self._living.components
-        changed = before.replaced(replacements)
-        # All are planned anew before the first one is replaced: an error leaves everything as it was.
-        plans = [
-            (plan, self._planned(endpoint, method, changed))
-            for endpoint in self.router.endpoints
-            for method, plan in endpoint.handlers.items()
-            if any(unit.component is not None for unit in plan.units)
-        ]
-        runs = [plan.run for plan, _ in plans]
-        self._living.components = changed
-        for plan, instead in plans:
-            plan.run = instead.compiled()
-        try:
-            yield
-        finally:
-            self._living.components = before
-            for (plan, _), run in zip(plans, runs, strict=True):
-                plan.run = run
+        return self._overrides.override(replacements, when)
+
+    def openapi(self) -> dict[str, Any]:
+        """Its OpenAPI 3.1 document: made when it is first asked for, and not to be changed."""
+        if self._document is None:
+            from asgistar.openapi import document  # not needed to answer requests
+
+            self._document = document(self)
+        return self._document
 
     def url_for(
         self,
@@ -237,40 +300,28 @@ def _plan(endpoint: Endpoint, method: str) -> Plan:
     return plans["GET"] if method == "HEAD" and "HEAD" not in plans else plans[method]
 
 
-def _below(root: str, path: str) -> str:
-    """The part of `path` below the root path, as the routes know it."""
-    below = path.removeprefix(root)
-    return (below or "/") if below[:1] in ("", "/") else path
+def _chained(middleware: Sequence[Middleware], app: ASGIApplication) -> ASGIApplication:
+    """An application with what is around it."""
+    for each in reversed(middleware):
+        if not callable(each):
+            raise ConfigurationError(
+                f"{each!r} is no middleware: nothing that is called with an ASGI application, and gives one "
+                "around it."
+            )
+        app = each(app)
+        if not callable(app):
+            raise ConfigurationError(
+                f"The middleware {each!r} gave {app!r}, which is no ASGI application. Is it one itself? "
+                "Write a function that is given the application, and returns another."
+            )
+    return app
 
 
-def _host(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host: str = value.decode("latin-1")
-            return host
-    return ""
+def _attach(routes: Iterable[Entry], app: App) -> None:
+    """Let the lines of the table that want to know their application know it."""
+    for entry in routes:
+        entry.attach(app)
+        _attach(getattr(entry, "routes", ()), app)
 
 
-async def _call_mounted(
-    endpoint: Endpoint, values: tuple[Any, ...], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Call a mounted application with a scope that tells it where it is."""
-    assert isinstance(endpoint.entry, Mount)
-    path: str = scope["path"]
-    root = path[: len(path) - len(values[-1])] if values[-1] else path
-    params = {**scope.get("path_params", {}), **endpoint.arguments(values)}
-    await endpoint.entry.app({**scope, "root_path": root, "path_params": params}, receive, send)
-
-
-def _problem_reply(problem: Problem) -> Reply:
-    """The response that tells of a problem."""
-    try:
-        content = encode(problem.document())
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        logger.exception("The members of %r can't be sent", problem)
-        problem = InternalServerError()
-        content = encode(problem.document())
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers.items()
-    ]
-    return problem.status, [PROBLEM, (b"content-length", b"%d" % len(content)), *headers], content
+GIVEN[App] = Given("app", "application")

@@ -36,8 +36,9 @@ from typing import (
 
 from asgistar import signature as signatures
 from asgistar.data import alternatives, wire_kind
-from asgistar.errors import ConfigurationError
+from asgistar.errors import ConfigurationError, Problem
 from asgistar.markers import unmarked
+from asgistar.security import Security
 from asgistar.signature import EMPTY, Argument, Signature
 
 P = ParamSpec("P")
@@ -56,14 +57,26 @@ class Component(Generic[P, R]):
         call: the function.
         lifetime: how long a value is used: for a request, or as long as the application lives.
         key: the type.
+        security: how a client authenticates, where it needs that (see `asgistar.security`), for the
+            documentation.
+        raises: the problems that it says it raises, for the documentation.
         signature: of the function; its parameters are those of a view.
         is_async: it is `async def`.
         cleans_up: it is a generator function.
     """
 
-    def __init__(self, call: Callable[P, R], lifetime: Lifetime = "request", key: Any = None) -> None:
+    def __init__(
+        self,
+        call: Callable[P, R],
+        lifetime: Lifetime = "request",
+        key: Any = None,
+        security: Security | Iterable[Security] = (),
+        raises: Iterable[type[Problem]] = (),
+    ) -> None:
         self.call = call
         self.lifetime = lifetime
+        self.security = tuple(security) if isinstance(security, Iterable) else (security,)
+        self.raises = tuple(raises)
         self.signature = signatures.read(call)
         function = inspect.unwrap(call)
         self.cleans_up = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
@@ -105,26 +118,42 @@ def component(call: Callable[P, R]) -> Component[P, R]: ...
 
 
 @overload
-def component(*, scope: Lifetime = "request") -> Callable[[Callable[P, R]], Component[P, R]]: ...
+def component(
+    *,
+    scope: Lifetime = "request",
+    security: Security | Iterable[Security] = (),
+    raises: Iterable[type[Problem]] = (),
+) -> Callable[[Callable[P, R]], Component[P, R]]: ...
 
 
 def component(
-    call: Callable[P, R] | None = None, *, scope: Lifetime = "request"
+    call: Callable[P, R] | None = None,
+    *,
+    scope: Lifetime = "request",
+    security: Security | Iterable[Security] = (),
+    raises: Iterable[type[Problem]] = (),
 ) -> Component[P, R] | Callable[[Callable[P, R]], Component[P, R]]:
     """Make a component of a function: `@component`, or `@component(scope="app")`.
 
     A function that isn't decorated can stand among the components of an application too: as one of a request.
 
+    Args:
+        scope: how long a value is used: for a request, or as long as the application lives ("app").
+        security: how a client authenticates, as in `@component(security=Bearer())`; of several, any one does.
+        raises: the problems that it raises, as in `@component(raises=[NotFound])`.
+
     Raises:
         ConfigurationError: it doesn't say what it provides.
     """
     if call is None:
-        return lambda call: Component(call, scope)
-    return Component(call, scope)
+        return lambda call: Component(call, scope, None, security, raises)
+    return Component(call, scope, None, security, raises)
 
 
 def made(value: Any) -> Component[..., Any]:
     """A component of what may stand for one: a component, a function, an object or a class with `resolve`."""
+    if hasattr(value, "__component__"):  # it knows itself, as an Environment does
+        value = value.__component__()
     if isinstance(value, Component):
         return value
     if isinstance(value, type) and hasattr(value, "resolve"):
@@ -141,7 +170,7 @@ def made(value: Any) -> Component[..., Any]:
 def replacing(key: Any, value: Any) -> Component[..., Any]:
     """A component that takes the place of the one for `key`: a function that provides, or a value."""
     if isinstance(value, Component):
-        return Component(value.call, value.lifetime, key)
+        return Component(value.call, value.lifetime, key, value.security, value.raises)
     if isinstance(value, FunctionType | MethodType):
         return Component(value, "request", key)
     return Component(lambda: value, "request", key)
@@ -174,6 +203,23 @@ class Components:
                 )
         for each in self._by_key.values():
             self._check(each, ())
+
+    def key_for(self, value: object) -> Any:
+        """The type under which a value of this class is provided: its class, one above it, or a union of it.
+
+        Raises:
+            ConfigurationError: no component provides such a value, or several do.
+        """
+        for cls in type(value).__mro__[:-1]:
+            found = [key for key in self._by_key if key is cls] or [
+                key for key in self._by_key if cls in alternatives(key)
+            ]
+            if len(found) > 1:
+                both = " and ".join(str(self._by_key[key]) for key in found)
+                raise ConfigurationError(f"{named(cls)} is provided by {both}. Say which, by its type.")
+            if found:
+                return found[0]
+        raise ConfigurationError(f"No component provides {named(type(value))}.")
 
     def replaced(self, replacements: Mapping[Any, Any]) -> Components:
         """These components, with others in the place of some."""
@@ -252,7 +298,20 @@ def _chained(chain: tuple[Component[..., Any], ...]) -> str:
 
 
 class AppValues(dict[Any, Any]):
-    """The values of the components that live as long as the application: component -> value."""
+    """The values of the components that live as long as the application: component -> value.
+
+    Attributes:
+        given: type -> value of what there is without a component, inside of requests and outside: the application.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[Any, Any] = {}
+
+    def of(self, argument: Argument) -> Any:
+        """The value that is given to a parameter by its type; `EMPTY` if there is none."""
+        members = (each for each in alternatives(argument.annotation) if isinstance(each, type))
+        return next((self.given[each] for each in members if each in self.given), EMPTY)
 
     def __missing__(self, key: Component[..., Any]) -> Any:
         raise RuntimeError(
@@ -318,6 +377,8 @@ class Scope:
             found = self._components.find(argument, signature)
             if found is not None:
                 arguments[argument.name] = await self.value(found)
+            elif (value := self._app_values.of(argument)) is not EMPTY:
+                arguments[argument.name] = value
             elif argument.default is EMPTY:
                 raise ConfigurationError(
                     f"The parameter {argument.name} of {signature.where} is {named(argument.annotation)}, "

@@ -1,14 +1,20 @@
-"""Types of data: what can come from a request and go into a response, as msgspec describes it."""
+"""Types of data: what can come from a request and go into a response, as msgspec describes it.
+
+What msgspec doesn't know may be known to a codec: `codec_of` finds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from types import UnionType
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NewType, Protocol, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, inspect
+
+from asgistar.errors import ConfigurationError, ErrorItem
 
 _SIMPLE = (
     inspect.AnyType, inspect.NoneType, inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType,
@@ -37,8 +43,15 @@ def known_type(annotation: Any) -> inspect.Type:
 
     Raises:
         TypeError: it can't be a type of data; says why.
+        ConfigurationError: an annotation in it can't be resolved.
     """
-    msgspec.json.Decoder(annotation)  # finds what `type_info` doesn't: unions that can't be told apart
+    try:
+        msgspec.json.Decoder(annotation)  # finds what `type_info` doesn't: unions that can't be told apart
+    except NameError as error:
+        raise ConfigurationError(
+            f"An annotation in {annotation!r} can't be resolved: {error}. Define the name at the level of "
+            "the module: the fields of a class are looked up there."
+        ) from error
     return unwrapped(inspect.type_info(annotation))
 
 
@@ -51,6 +64,8 @@ def unwrapped(info: inspect.Type) -> inspect.Type:
 
 def wire_kind(annotation: Any) -> Literal["simple", "object", "list"] | None:
     """What a type can be made of: texts, a field each, or only a body; None if it is no type of data."""
+    if codec := codec_of(annotation):
+        return codec.kind(annotation)
     info = type_info(annotation)
     if info is None or _has_own_class(info):
         return None
@@ -97,9 +112,47 @@ def takes_many(info: inspect.Type | None) -> bool:
 
 def fields(annotation: Any) -> Iterable[inspect.Field]:
     """The fields of an object type."""
+    if codec := codec_of(annotation):
+        return codec.fields(annotation)
     info = type_info(annotation)
     assert isinstance(info, _OBJECTS)
     return info.fields
+
+
+def minds_unknown(annotation: Any) -> bool:
+    """Whether an object type has something against fields that it doesn't know, or keeps them."""
+    if codec := codec_of(annotation):
+        return codec.minds_unknown(annotation)
+    return getattr(type_info(annotation), "forbid_unknown_fields", False)
+
+
+def own_class(info: inspect.Type, seen: set[type] | None = None) -> type | None:
+    """A class in a type, or in the fields of its objects, that is no data."""
+    seen = set() if seen is None else seen
+    info = unwrapped(info)
+    if isinstance(info, inspect.CustomType):
+        return info.cls
+    inner = _inner(info)
+    cls = getattr(info, "cls", None)
+    if hasattr(info, "fields") and cls not in seen:
+        seen.add(cls)  # type: ignore[arg-type]
+        inner += [field.type for field in info.fields]
+    for each in inner:
+        if found := own_class(each, seen):
+            return found
+    return None
+
+
+def _inner(info: inspect.Type) -> list[inspect.Type]:
+    """The types that are in a type, but not the fields of objects."""
+    if isinstance(info, inspect.UnionType):
+        return list(info.types)
+    if isinstance(info, inspect.TupleType):
+        return list(info.item_types)
+    if isinstance(info, inspect.DictType):
+        return [info.key_type, info.value_type]
+    item = getattr(info, "item_type", None)
+    return [item] if item is not None else []
 
 
 def alternatives(annotation: Any) -> list[Any]:
@@ -114,3 +167,92 @@ def alternatives(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return [member for each in get_args(annotation) for member in alternatives(each)]
     return [annotation]
+
+
+# --- codecs -----------------------------------------------------------------------------------------------
+
+
+class Codec(Protocol):
+    """Makes and encodes types of data that msgspec doesn't know.
+
+    Attributes:
+        invalid: what a decoder and a converter raise for data that isn't what it should be.
+    """
+
+    invalid: tuple[type[Exception], ...]
+
+    def kind(self, annotation: Any) -> Literal["object", "list"]:
+        """Whether a type has fields, or is only good for a body."""
+        ...
+
+    def fields(self, annotation: Any) -> Sequence[inspect.Field]:
+        """The fields of an object type; what msgspec doesn't know is `AnyType` in them."""
+        ...
+
+    def minds_unknown(self, annotation: Any) -> bool:
+        """See the function of this name."""
+        ...
+
+    def decoder(self, annotation: Any) -> Callable[[bytes], Any]:
+        """A function that makes a value of JSON."""
+        ...
+
+    def converter(self, annotation: Any) -> Callable[[Any], Any]:
+        """A function that makes a value of dicts, lists and texts; texts may stand for numbers."""
+        ...
+
+    def encoder(self, annotation: Any) -> Callable[[Any], bytes]:
+        """A function that makes JSON of any value at all: of what the type declares, and no more.
+
+        It raises a ValueError if it can't.
+        """
+        ...
+
+    def errors_of(self, annotation: Any, data: Any, where: str, strict: bool) -> list[ErrorItem]:
+        """The errors of data as a value of a type, see `views.validation.errors_of`."""
+        ...
+
+    def schemas(
+        self, annotations: Sequence[Any], mode: Literal["in", "out"], ref_template: str
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The JSON Schemas of types, and those that they refer to by name.
+
+        Args:
+            mode: as they come, or as they go.
+            ref_template: of a reference, with `{name}` in it.
+        """
+        ...
+
+
+_CODECS = {"__pydantic_validator__": "asgistar.pydantic"}
+"""What a class has that a codec is for -> the module that has the codec as `CODEC`.
+
+They are named, not imported: the libraries that they are for may not be there.
+"""
+
+
+def codec_of(annotation: Any) -> Codec | None:
+    """The codec for a type; None if it is msgspec's."""
+    try:
+        return _codec_of(annotation)
+    except TypeError:  # an annotation that isn't hashable
+        return None
+
+
+@lru_cache(1024)
+def _codec_of(annotation: Any) -> Codec | None:
+    for cls in _classes(annotation):
+        for mark, module in _CODECS.items():
+            if hasattr(cls, mark):
+                return cast(Codec, import_module(module).CODEC)
+    return None
+
+
+def _classes(annotation: Any) -> Iterator[Any]:
+    """The classes that an annotation names."""
+    for each in alternatives(annotation):
+        inner = () if get_origin(each) is Literal else get_args(each)
+        if not inner:
+            yield each
+        for argument in inner:
+            yield from _classes(argument)

@@ -19,6 +19,13 @@ class NoReverseMatch(LookupError):
     """There is no address for what `url_for` was given."""
 
 
+def tell(scope: Mapping[str, Any], error: BaseException) -> None:
+    """Tell of an error that nobody handled, if someone wants to know: a test, by an extension of a scope."""
+    wants = (scope.get("extensions") or {}).get("asgistar.errors")
+    if wants is not None:
+        wants["tell"](error)
+
+
 # --- problems -------------------------------------------------------------------------------------------
 
 ErrorItem = TypedDict(  # `in` is a keyword, so a class can't declare it.
@@ -26,9 +33,17 @@ ErrorItem = TypedDict(  # `in` is a keyword, so a class can't declare it.
 )
 """One thing that is wrong with a request.
 
-`in` is `path`, `query`, `header`, `cookie` or `body`; `path` says where in it: names, keys and positions down
+`in` is `path`, `query`, `header`, `cookie`, `form` or `body`; `path` says where in it: names, keys and positions down
 to the value; `code` is for programs, `message` for people.
 """
+
+
+def phrase(status: int) -> str:
+    """The name of a status; one that has none is called by its class (RFC 9110 §15)."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Server Error" if status >= 500 else "Client Error"
 
 
 class Problem(Exception):
@@ -55,7 +70,7 @@ class Problem(Exception):
     def document(self) -> dict[str, Any]:
         """The members of the problem document."""
         document: dict[str, Any] = {} if self.type == "about:blank" else {"type": self.type}
-        document["title"] = self.title or HTTPStatus(self.status).phrase
+        document["title"] = self.title or phrase(self.status)
         document["status"] = self.status
         if self.detail:
             document["detail"] = self.detail
@@ -155,6 +170,27 @@ class UnsupportedMediaType(Problem):
     """415: the body is of a type that we don't take."""
 
     status = 415
+
+
+class RangeNotSatisfiable(Problem):
+    """416: there is nothing in the range that is asked for.
+
+    Args:
+        size: of the whole, in bytes, for the header `Content-Range`.
+    """
+
+    status = 416
+    title = "Range Not Satisfiable"  # RFC 9110 §15.5.17; Python 3.11 has the name of an older RFC
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        size: int,
+        headers: Mapping[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        super().__init__(detail, headers={"content-range": f"bytes */{size}", **(headers or {})}, **members)
 
 
 class UnprocessableContent(Problem):

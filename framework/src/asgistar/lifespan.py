@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from asgistar.errors import tell
 from asgistar.types import ASGIApplication, Message, Receive, Scope, Send
 
 
@@ -79,6 +80,7 @@ async def live(scope: Scope, receive: Receive, send: Send, parts: Iterable[Any])
             await part.start()
             started.append(part)
     except Exception as error:
+        tell(scope, error)
         for part in reversed(started):
             await part.stop()
         await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -13,7 +13,7 @@ from asgistar.signature import Signature
 
 T = TypeVar("T")
 
-Where = Literal["path", "query", "header", "cookie", "body"]
+Where = Literal["path", "query", "header", "cookie", "form", "body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,11 @@ Query = Annotated[T, In("query")]
 Header = Annotated[T, In("header")]
 """A header; underscores in the name stand for hyphens."""
 Cookie = Annotated[T, In("cookie")]
+Form = Annotated[T, In("form")]
+"""A field of a form; or, of an object, all of its fields."""
 Body = Annotated[T, In("body")]
-"""The body: JSON; `Body[bytes]` is the body as it came, of any type."""
+"""The body: JSON; `Body[bytes]` is the body as it came, of any type, `Body[AsyncIterator[bytes]]` as it
+comes."""
 
 
 def unmarked(annotation: Any, name: str, signature: Signature) -> tuple[In | None, Any]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from asgistar.errors import ConfigurationError
 
@@ -112,6 +112,14 @@ def _function(call: Callable[..., Any]) -> Any:
 def is_async(call: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine."""
     return inspect.iscoroutinefunction(inspect.unwrap(_function(call)))
+
+
+def generates(call: Callable[..., Any]) -> Literal["", "async", "sync"]:
+    """Whether calling it gives a generator, and of which kind."""
+    function = inspect.unwrap(_function(call))
+    if inspect.isasyncgenfunction(function):
+        return "async"
+    return "sync" if inspect.isgeneratorfunction(function) else ""
 
 
 def described(call: Callable[..., Any]) -> str:

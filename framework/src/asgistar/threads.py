@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def finished(awaitable: Awaitable[T], drop: Callable[[T], object] | None = None) -> T:
+    """What `awaitable` gives. Who is cancelled while it is under way waits for its end all the same.
+
+    What runs in a thread can't be cancelled: what it works with must not be taken away before.
+
+    Args:
+        drop: called with a result that nobody gets, because of that.
+    """
+    future = asyncio.ensure_future(awaitable)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        if not future.cancelled() and future.exception() is None and drop is not None:
+            drop(future.result())
+        raise
 
 
 class Threads:

@@ -11,5 +11,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Middleware = Callable[[ASGIApplication], ASGIApplication]
+"""Makes an ASGI application of one, around it."""
+
 View = Callable[..., Any]
 """A plain function, `def` or `async def`: what its annotations say is what it is given."""

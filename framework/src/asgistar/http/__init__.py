@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from asgistar.http.request import URL, Client, Cookies, Headers, QueryParams, Request
 from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
 
-__all__ = ["HTML", "Accepted", "Created", "Redirect", "Response", "Status", "Text"]
+__all__ = [
+    "HTML",
+    "URL",
+    "Accepted",
+    "Client",
+    "Cookies",
+    "Created",
+    "Headers",
+    "QueryParams",
+    "Redirect",
+    "Request",
+    "Response",
+    "Status",
+    "Text",
+]

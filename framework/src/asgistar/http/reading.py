@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 from asgistar.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
@@ -114,8 +114,8 @@ async def read_json(scope: Scope, receive: Receive, limit: int, required: bool) 
     """The whole body, if it is of a type that is read as JSON: `application/json`, or `…+json`.
 
     Raises:
-        UnsupportedMediaType: it is of another type. One that doesn't say is refused as well: a page of
-            another site can send such a request without asking (Fetch Standard, §2.2.2).
+        UnsupportedMediaType: it is of another type, or encoded. One that doesn't say is refused as well: a
+            page of another site can send such a request without asking (Fetch Standard, §2.2.2).
         BadRequest: there is none, and it is required.
         ContentTooLarge: see `read_body`.
         ClientDisconnected: see `read_body`.
@@ -126,6 +126,8 @@ async def read_json(scope: Scope, receive: Receive, limit: int, required: bool) 
             media_type = value
         elif name == b"content-length":
             _check_length(value, limit)
+        elif name == b"content-encoding":
+            identity(value)
     is_json = media_type == b"application/json" or _JSON.fullmatch(media_type) is not None
     if media_type and not is_json:
         raise _not_json("it is " + media_type.decode("latin-1"))
@@ -137,6 +139,48 @@ async def read_json(scope: Scope, receive: Receive, limit: int, required: bool) 
     return body
 
 
+async def read_packed(scope: Scope, receive: Receive, limit: int, required: bool) -> tuple[bytes, bool]:
+    """The whole body, if it is of a type that is read as JSON or as msgpack; and whether it is msgpack.
+
+    Raises:
+        UnsupportedMediaType, BadRequest, ContentTooLarge, ClientDisconnected: see `read_json`.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-type" and not _JSON.fullmatch(value):
+            if value.partition(b";")[0].strip().lower() in _PACKED:
+                break
+            raise UnsupportedMediaType(
+                f"The body must be application/json or {MSGPACK}; it is {value.decode('latin-1')}.",
+                headers={"accept": f"application/json, {MSGPACK}"},
+            )
+    else:
+        return await read_json(scope, receive, limit, required), False
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            identity(value)
+    body = await read_body(scope, receive, limit)
+    if required and not body:
+        raise BadRequest("The body is missing.")
+    return body, True
+
+
+MSGPACK = "application/msgpack"
+_PACKED = (b"application/msgpack", b"application/x-msgpack", b"application/vnd.msgpack")
+
+
+def identity(coding: bytes) -> None:
+    """See that a body isn't encoded (RFC 9110 §8.4): nothing is unpacked here.
+
+    Raises:
+        UnsupportedMediaType: it is (RFC 9110 §15.5.16).
+    """
+    if coding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedMediaType(
+            f"The body must not be encoded; it is {coding.decode('latin-1')}.",
+            headers={"accept-encoding": "identity"},
+        )
+
+
 # RFC 9110 §8.3.1 and RFC 6839 §3.1; parameters don't matter, JSON is UTF-8 (RFC 8259 §8.1).
 _JSON = re.compile(rb"application/(?:json|[^;\s]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE)
 
@@ -145,6 +189,48 @@ def _not_json(why: str) -> UnsupportedMediaType:
     return UnsupportedMediaType(
         f"The body must be application/json; {why}.", headers={"accept": "application/json"}
     )
+
+
+class Stream:
+    """The body as it comes: an asynchronous iterator of its chunks, none of them empty.
+
+    Args:
+        limit: the size that it may have in all, in bytes; 0 is no limit.
+
+    Raises:
+        ContentTooLarge: it says that it is larger; while it is read: it is larger.
+        ClientDisconnected: while it is read: the client left before its end.
+    """
+
+    __slots__ = ("_ended", "_limit", "_receive", "_size")
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                _check_length(value, limit)
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            if self._limit and self._size > self._limit:
+                raise _too_large(self._limit)
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            chunk: bytes = message.get("body", b"")
+            self._size += len(chunk)
+            if self._limit and self._size > self._limit:
+                raise _too_large(self._limit)
+            self._ended = not message.get("more_body", False)
+            if chunk:
+                return chunk
+        raise StopAsyncIteration
 
 
 def _check_length(value: bytes, limit: int) -> None:

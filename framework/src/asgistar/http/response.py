@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar, Unpack
 from urllib.parse import quote
+
+from asgistar.http.cookies import CookieAttributes
+from asgistar.http.headers import Fields, ResponseHeaders
+from asgistar.http.streams import Chunks
+from asgistar.types import Receive, Scope, Send
 
 T = TypeVar("T")
 
-Headers = list[tuple[bytes, bytes]]
+Headers = Fields
 
-Reply = tuple[int, Headers, bytes]
-"""A whole response: status, headers, body."""
+
+class Sender(Protocol):
+    """Content that sends itself: a file, a stream."""
+
+    async def send(self, status: int, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the whole response, from its start to its end; what answers a HEAD has no body.
+
+        Raises:
+            Problem: it can't, before the response has started.
+            ClientDisconnected: the client has gone.
+        """
+        ...
+
+
+Reply = tuple[int, Headers, bytes | Sender]
+"""A whole response: status, headers, content."""
 
 JSON = (b"content-type", b"application/json")
 
@@ -35,10 +54,14 @@ class Response:
     """A response as it is.
 
     Args:
-        content: the body; text is encoded as UTF-8.
+        content: the body; text is encoded as UTF-8. An async iterator is sent piece by piece, after the
+            components of the request have ended.
         status: its status.
-        headers: its headers; a length is added.
+        headers: its headers; pairs, where several have one name. A length is added where it is known.
         content_type: the type of the body; for text it should say the charset.
+
+    Raises:
+        ValueError: a header that can't be one.
     """
 
     __slots__ = ("content", "headers", "status")
@@ -47,27 +70,45 @@ class Response:
 
     def __init__(
         self,
-        content: bytes | str = b"",
+        content: bytes | str | AsyncIterable[bytes | str] = b"",
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         *,
         content_type: str | None = None,
     ) -> None:
         self.content = content.encode() if isinstance(content, str) else content
         self.status = status
-        self.headers: Headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in (headers or {}).items()
-        ]
+        self.headers = ResponseHeaders(headers)
         given = content_type or self.content_type
         if given is not None:
-            self.headers.append((b"content-type", given.encode("latin-1")))
+            self.headers["content-type"] = given
+
+    def set_cookie(self, name: str, value: str = "", **attributes: Unpack[CookieAttributes]) -> None:
+        """Let the client keep a cookie, see `ResponseHeaders.set_cookie`."""
+        self.headers.set_cookie(name, value, **attributes)
+
+    def delete_cookie(self, name: str, **attributes: Unpack[CookieAttributes]) -> None:
+        """Let the client forget a cookie, see `ResponseHeaders.delete_cookie`."""
+        self.headers.delete_cookie(name, **attributes)
 
     def reply(self) -> Reply:
-        """Status, headers and body. No length where there can be no body (RFC 9110 §8.6)."""
+        """Status, headers and content. No length where there can be no body (RFC 9110 §8.6)."""
         if self.status in BODILESS:
-            return self.status, self.headers, b""
-        return self.status, [*self.headers, (b"content-length", b"%d" % len(self.content))], self.content
+            return self.status, self.headers.fields, b""
+        if isinstance(self.content, AsyncIterable):
+            return self.status, self.headers.fields, Chunks(self.content)
+        length = (b"content-length", b"%d" % len(self.content))
+        return self.status, [*self.headers.fields, length], bytes(self.content)
+
+
+def joined(result: object, reply: Reply, headers: ResponseHeaders) -> Reply:
+    """A reply with the headers that a view or its components have asked for.
+
+    What a Response says itself counts more; what is made of another result, less.
+    """
+    status, fields, content = reply
+    together = headers.join(fields) if isinstance(result, Response) else headers.complete(*fields)
+    return status, together, content
 
 
 BODILESS = frozenset((204, 304))
@@ -99,7 +140,11 @@ class Redirect(Response):
 
     __slots__ = ()
 
-    def __init__(self, location: str, status: int = 303, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(
-            b"", status, {"location": quote(location, "!#$%&'()*+,/:;=?@[]~"), **(headers or {})}
-        )
+    def __init__(
+        self,
+        location: str,
+        status: int = 303,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+    ) -> None:
+        super().__init__(b"", status, headers)
+        self.headers["location"] = quote(location, "!#$%&'()*+,/:;=?@[]~")

@@ -17,6 +17,10 @@ class Options(TypedDict, total=False):
 
     Attributes:
         body_limit: the size that the body of a request may have, in bytes; 0 is no limit.
+        form_fields: how many fields a form may have, besides its files.
+        form_files: how many files a form may have.
+        form_memory: the size that the fields of a form may have, besides its files, in bytes.
+        msgpack: bodies may be msgpack instead of JSON, and answers are if the client asks for it.
         cancel: the view is cancelled when its client leaves.
         hooks: what is called before views, after them, and when they fail.
         raises: problems that the views raise, for the documentation.
@@ -26,6 +30,10 @@ class Options(TypedDict, total=False):
     """
 
     body_limit: int
+    form_fields: int
+    form_files: int
+    form_memory: int
+    msgpack: bool
     cancel: bool
     hooks: Sequence[Any]
     raises: Sequence[type[Problem]]
@@ -34,8 +42,9 @@ class Options(TypedDict, total=False):
     documented: bool
 
 
+_NUMBERS = ("body_limit", "form_fields", "form_files", "form_memory")
 _TYPES: dict[str, type] = {
-    name: Sequence if name in ("hooks", "raises", "tags") else int if name == "body_limit" else bool
+    name: Sequence if name in ("hooks", "raises", "tags") else int if name in _NUMBERS else bool
     for name in Options.__annotations__
 }
 

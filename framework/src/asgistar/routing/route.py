@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Unpack, overload
+from typing import Any, Unpack, overload
 
 from asgistar import signature
 from asgistar.errors import ConfigurationError
@@ -52,6 +52,9 @@ class Entry:
             )
         self.written: Written = parse(path, str(self))
         self.options = checked(options or {}, self)
+
+    def attach(self, app: Any) -> None:
+        """Called with the application that it stands in, once that is made; for lines that need to know it."""
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.path!r}) at {self.place}"

@@ -11,11 +11,21 @@ from typing import Any
 
 import msgspec
 
-from asgistar.data import alternatives, fields, is_limited, takes_many, type_info
+from asgistar.data import (
+    alternatives,
+    codec_of,
+    fields,
+    is_limited,
+    known_type,
+    minds_unknown,
+    takes_many,
+    type_info,
+)
 from asgistar.errors import BadRequest, ConfigurationError, ErrorItem, NotFound, Problem, ValidationFailed
-from asgistar.http.reading import read_body, read_cookies, read_headers, read_json, read_query
+from asgistar.http.reading import read_cookies, read_headers, read_query
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
+from asgistar.views.bodies import Content, form_field, write_body, write_form
 from asgistar.views.parameters import Input, wire_names
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
@@ -56,31 +66,38 @@ class Asking:
 
     Attributes:
         groups: what is converted.
+        content: what the body may be; None if it isn't read.
     """
 
-    __slots__ = ("_filled", "_names", "_write", "endpoint", "groups", "limit", "units")
+    __slots__ = ("_filled", "_names", "_source", "_write", "content", "endpoint", "groups", "units")
 
     def __init__(self, source: Source, endpoint: Endpoint, units: list[Unit]) -> None:
+        self._source = source
         self._write = source.write
         self._names = source.names
         self._filled = source.filled
         self.endpoint = endpoint
         self.units = units
-        self.limit = endpoint.options["body_limit"]
         self.groups: list[Group] = []
+        self.content: Content | None = None
 
     def write(self) -> None:
         """Read the parts of the request that are asked for, then convert what is in them."""
         conversions = self._path()
         for where in READERS:
             conversions += self._part(where)
+        conversions += self._form()
         conversions += self._body()
         if conversions:
+            codecs = [codec for group in self.groups if (codec := codec_of(group.type)) is not None]
+            invalid = dict.fromkeys(error for codec in codecs for error in codec.invalid)
             self._write("try:")
             for line in conversions:
                 self._write(line, 1)
-            self._write("except INVALID as error:", INVALID=INVALID)
+            self._write("except INVALID as error:", INVALID=(*INVALID, *invalid))
             read = ", ".join(f"{group.where}={_VARIABLES[group.where]}" for group in _distinct(self.groups))
+            if "unpack" in self._names:
+                read += ", packed=packed"
             self._write(f"raise explain(error, {read}) from None", 1, explain=self.explain)
         for unit in self.units:
             for each in unit.inputs:
@@ -110,6 +127,33 @@ class Asking:
     def _part(self, where: str) -> list[str]:
         """What comes from the query, from headers or from cookies."""
         wanted: dict[str | bytes, tuple[str, bool]] = {}
+        lines, strict = self._asked(where, wanted)
+        if lines:
+            self._names |= {f"read_{where}": READERS[where], f"WANTED_{where.upper()}": wanted}
+            if where == "query":
+                last = ", True" if strict else ""
+                self._write('text = scope["query_string"]')
+                self._write(f"in_query = read_query(text, WANTED_QUERY{last}) if text else {{}}")
+            else:
+                self._write(f'in_{where} = read_{where}(scope["headers"], WANTED_{where.upper()})')
+        return lines
+
+    def _form(self) -> list[str]:
+        """What comes from a form."""
+        wanted: dict[str | bytes, Any] = {}
+        lines, strict = self._asked("form", wanted)
+        if lines:
+            options = self.endpoint.options
+            read = {str(name): field for name, field in wanted.items()}
+            self.content = write_form(self._source, read, strict, self.units, options)
+        return lines
+
+    def _asked(self, where: str, wanted: dict[str | bytes, Any]) -> tuple[list[str], bool]:
+        """What is asked for of a part of the request.
+
+        Returns:
+            The conversions, and whether someone wants to know of what else there is.
+        """
         strict = False
         lines = []
         for unit in self.units:
@@ -122,38 +166,35 @@ class Asking:
                     variable = f"{unit.name}{each.argument}_"
                     unit.given[each.argument] = variable
                     self.groups.append(Group(where, each.type, wire_names(each)))
-                    self._names |= {
-                        f"Type_{unit.name}{each.argument}": each.type,
-                        "convert": msgspec.convert,
-                    }
-                    made = f"convert(in_{where}, Type_{unit.name}{each.argument}, strict=False)"
-                    lines.append(f"{variable} = {self._filled(made, each.type)}")
-        if lines:
-            self._names |= {f"read_{where}": READERS[where], f"WANTED_{where.upper()}": wanted}
-            if where == "query":
-                last = ", True" if strict else ""
-                self._write('text = scope["query_string"]')
-                self._write(f"in_query = read_query(text, WANTED_QUERY{last}) if text else {{}}")
-            else:
-                self._write(f'in_{where} = read_{where}(scope["headers"], WANTED_{where.upper()})')
-        return lines
+                    made = self._converted(where, unit.name + each.argument, each.type)
+                    lines.append(f"{variable} = {made}")
+        return lines, strict
 
-    def _want(self, each: Input, where: str, wanted: dict[str | bytes, tuple[str, bool]]) -> bool:
+    def _converted(self, where: str, name: str, type: Any) -> str:
+        """The expression that makes an object of the values of a part of the request."""
+        codec = codec_of(type)
+        if codec is not None:
+            self._names[f"convert_{name}"] = codec.converter(type)
+            return f"convert_{name}(in_{where})"
+        self._names |= {f"Type_{name}": type, "convert": msgspec.convert}
+        return self._filled(f"convert(in_{where}, Type_{name}, strict=False)", type)
+
+    def _want(self, each: Input, where: str, wanted: dict[str | bytes, Any]) -> bool:
         """Note what is to be read for an input; whether it wants to know of what else there is."""
         if each.exploded:
-            many = {field.encode_name: takes_many(field.type) for field in fields(each.type)}
+            infos = {field.encode_name: field.type for field in fields(each.type)}
         else:
-            many = {each.name: takes_many(type_info(each.type))}
+            infos = {each.name: known_type(each.type)}
         for key, name in wire_names(each).items():
-            wire = name if where == "query" else name.encode("latin-1")
-            target = (key, many[key])
+            wire = name if where in ("query", "form") else name.encode("latin-1")
+            target = form_field(key, infos[key]) if where == "form" else (key, takes_many(infos[key]))
             if wanted.setdefault(wire, target) != target:
                 places = " and ".join(unit.signature.where for unit in self.units if each in unit.inputs)
                 raise ConfigurationError(
                     f"{name!r} in the {where} is asked for in two ways, by {places} and by another: as one "
                     "value and as several, or under two names of fields."
                 )
-        return each.exploded and getattr(type_info(each.type), "forbid_unknown_fields", False)
+        return each.exploded and minds_unknown(each.type)
 
     def _scalars(self, where: str, unit: Unit, asked: Iterable[Input]) -> list[str]:
         """Single values: those of a part for one function are converted at once, as fields of a struct."""
@@ -182,33 +223,28 @@ class Asking:
             for body in unit.inputs:
                 if body.where == "body":
                     unit.given[body.argument] = "body"
-                    return self._body_of(body)
+                    options = self.endpoint.options
+                    self.content, made = write_body(self._source, body, unit.signature, options)
+                    if made:
+                        self.groups.append(Group("body", body.type, {}))
+                    return [f"body = {made}"] if made else []
         return []
 
-    def _body_of(self, body: Input) -> list[str]:
-        required = body.default is EMPTY
-        self._names["default"] = body.default
-        if body.type is bytes:
-            self._write(f"body = await read_body(scope, receive, {self.limit})", read_body=read_body)
-            if not required:
-                self._write("body = body or default")
-            return []
-        self._write(
-            f"content = await read_json(scope, receive, {self.limit}, {required})", read_json=read_json
-        )
-        self.groups.append(Group("body", body.type, {}))
-        self._names["decode"] = msgspec.json.Decoder(body.type).decode
-        made = self._filled("decode(content)", body.type)
-        return [f"body = {made}" if required else f"body = {made} if content else default"]
+    def explain(self, error: Exception, packed: bool = False, **parts: Any) -> Problem:
+        """The problem to answer a request with, of which a part isn't what it should be: all its errors.
 
-    def explain(self, error: Exception, **parts: Any) -> Problem:
-        """The problem to answer a request with, of which a part isn't what it should be: all its errors."""
+        Args:
+            packed: the body is msgpack.
+            parts: what was read of the request.
+        """
         content = parts.get("body")
         if content is not None:
+            decode = msgspec.msgpack.decode if packed else msgspec.json.decode
             try:
-                parts["body"] = msgspec.json.decode(content) if content else None
-            except INVALID as malformed:
-                return BadRequest(f"The body is not JSON that can be read: {malformed}.")
+                parts["body"] = decode(content) if content else None
+            except (*INVALID, ValueError) as malformed:
+                kind = "msgpack" if packed else "JSON"
+                return BadRequest(f"The body is not {kind} that can be read: {malformed}.")
         found: list[ErrorItem] = []
         for group in self.groups:
             if group.where == "body" and not content:
@@ -225,6 +261,7 @@ _VARIABLES = {
     "query": "in_query",
     "header": "in_header",
     "cookie": "in_cookie",
+    "form": "in_form",
     "body": "content",
 }
 

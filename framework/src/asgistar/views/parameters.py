@@ -1,24 +1,28 @@
 """Where the parameters of a view come from: markers, and the rules for parameters without one.
 
-In this order: an explicit marker; a name in the path; a type of many fields is the body, or the query where
-the method has no body; a simple type is an argument of the query. What is none of these is an error when the
-application is made: it names the parameter, and the place of the view.
+In this order: an explicit marker; a name in the path; what is given by its type; a file is of a form; a type
+of many fields is the body, or the query where the method has no body; a simple type is an argument of the
+query. What is none of these is an error when the application is made: it names the parameter, and the place
+of the view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
-from asgistar.data import fields, is_simple, wire_kind
+from asgistar.data import codec_of, fields, is_simple, own_class, type_info, wire_kind
 from asgistar.errors import ConfigurationError
+from asgistar.http.uploads import File, holds_file
 from asgistar.markers import In, Where, unmarked
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.pattern import Parameter
+from asgistar.routing.route import WEBSOCKET
 from asgistar.signature import EMPTY, Argument, Signature
+from asgistar.views.given import given
 
-BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
+BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", WEBSOCKET))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Input:
 
     Attributes:
         argument: its name in the view.
-        where: the part of the request; `defaults` or `component` if it isn't of the request.
+        where: the part of the request; `defaults` or `component` if it isn't of the request, `given` if it is
+            given by its type (see `views.given`).
         name: its name there.
         type: what it must be, without the marker.
         default: `EMPTY` if it must be given.
@@ -36,7 +41,7 @@ class Input:
     """
 
     argument: str
-    where: Where | Literal["defaults", "component"]
+    where: Where | Literal["defaults", "component", "given"]
     name: str
     type: Any
     default: Any
@@ -95,12 +100,21 @@ def with_rest(
 
 
 def check_bodies(found: Iterable[tuple[Input, Signature]]) -> None:
-    """See that there is one body at most, for a view and its components.
+    """See that there is one body at most, or one form, for a view and its components.
 
     Raises:
-        ConfigurationError: there are two.
+        ConfigurationError: there are two, or both.
     """
-    bodies = [f"{each.argument} of {signature.where}" for each, signature in found if each.where == "body"]
+    bodies: list[str] = []
+    form: list[str] = []
+    for each, signature in found:
+        if each.where in ("body", "form"):
+            (bodies if each.where == "body" else form).append(f"{each.argument} of {signature.where}")
+    if bodies and form:
+        raise ConfigurationError(
+            f"The parameter {bodies[0]} would be the body, but {form[0]} is of a form, which is the body "
+            "too. Make both of a form with Form[…], or neither."
+        )
     if len(bodies) > 1:
         raise ConfigurationError(
             f"The parameters {' and '.join(bodies)} both would be the body. Make one type of them, or mark "
@@ -140,18 +154,33 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
         return of("path", marker.name)
     if marker is None and in_path:
         return of("path")
+    if marker is None and given(annotation) is not None:
+        return of("given")
     if annotation is EMPTY:
         raise _error(argument, signature, "has no annotation, and isn't in the path")
+    bodiless = method in BODILESS_METHODS
+    info = type_info(annotation)
+    is_file = info is not None and holds_file(info)
+    if is_file and marker is None:
+        marker = In("form")
+    if marker is not None and marker.where == "form" and bodiless:
+        raise _error(
+            argument, signature, f"would come from a form in the body, but {method} has none. Write Query[…]"
+        )
+    if marker is not None and (
+        (marker.where == "form" and is_file) or (marker.where == "body" and is_stream(annotation))
+    ):
+        return of(marker.where, marker.name)
     kind = wire_kind(annotation)
     if kind is None:
+        hint = ". If it is the body as it comes, write Body[AsyncIterator[bytes]]"
         raise _error(
             argument,
             signature,
             f"is {_said(annotation)}: neither data that can come from a request, nor in the path, nor is "
-            "there a component for it",
+            f"there a component for it{hint if is_stream(annotation) else ''}",
         )
     if marker is None:
-        bodiless = method in BODILESS_METHODS
         marker = In("query" if kind == "simple" or bodiless else "body")
         if bodiless and kind == "list":
             raise _error(
@@ -161,6 +190,7 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
                 "If it is to have one, write Body[…]",
             )
     if marker.where == "body":
+        _check_body(annotation, argument, signature)
         return of("body")
     if kind == "list":
         raise _error(argument, signature, f"is {_said(annotation)}, which can't come from the {marker.where}")
@@ -186,7 +216,10 @@ def _error(argument: Argument, signature: Signature, what: str) -> Configuration
 
 def _check_fields(annotation: Any, argument: Argument, signature: Signature, where: str) -> None:
     for field in fields(annotation):
-        if not is_simple(field.type):
+        data = is_simple(field.type)
+        if where == "form":
+            data = holds_file(field.type) or own_class(field.type) is None
+        if not data:
             raise _error(
                 argument,
                 signature,
@@ -194,10 +227,27 @@ def _check_fields(annotation: Any, argument: Argument, signature: Signature, whe
             )
 
 
+def _check_body(annotation: Any, argument: Argument, signature: Signature) -> None:
+    info = type_info(annotation)
+    own = own_class(info) if info is not None and codec_of(annotation) is None else None
+    if own is not None:
+        hint = ". Write Form[…]" if issubclass(own, File) else ""
+        raise _error(
+            argument,
+            signature,
+            f"is {_said(annotation)}, but there is {_said(own)} in it, which no JSON is{hint}",
+        )
+
+
+def is_stream(annotation: Any) -> bool:
+    """Whether it is the type of a body as it comes: `AsyncIterator[bytes]`."""
+    return get_origin(annotation) in (AsyncIterator, AsyncIterable) and get_args(annotation) == (bytes,)
+
+
 def _check_names(found: list[Input], signature: Signature) -> None:
     taken: dict[tuple[str, str], str] = {}
     for each in found:
-        if each.where in ("body", "defaults", "path", "component"):
+        if each.where in ("body", "defaults", "path", "component", "given"):
             continue
         for name in wire_names(each).values():
             other = taken.setdefault((each.where, name), each.argument)

@@ -5,22 +5,21 @@ The source has a step for what the view asks for, and none for what it doesn't.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from asgistar import signature as signatures
-from asgistar.components import AppValues, Component, Components, named
+from asgistar.errors import ConfigurationError, Problem
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
-from asgistar.signature import Signature
 from asgistar.types import Receive, Scope, Send
-from asgistar.views.answering import write_answer
+from asgistar.views.answering import Answering
 from asgistar.views.asking import Asking
-from asgistar.views.parameters import Input, check_bodies, inputs, with_rest
-from asgistar.views.returns import returns
+from asgistar.views.bodies import Content
+from asgistar.views.hooking import Hooking, hooks_of
+from asgistar.views.making import Around, used, write_components, write_given, write_sharing
+from asgistar.views.returns import STREAMED, returns
 from asgistar.views.source import Source
-from asgistar.views.unit import Unit
+from asgistar.views.unit import Unit, Units
 
 Run = Callable[[Scope, Receive, Send, tuple[Any, ...]], Awaitable[Reply | None]]
 """Answers a request; the last argument is the values of the parameters of the path.
@@ -28,8 +27,7 @@ Run = Callable[[Scope, Receive, Send, tuple[Any, ...]], Awaitable[Reply | None]]
 It returns the response, or None if it has sent it itself.
 """
 
-InThread = Callable[..., Awaitable[Any]]
-"""Calls a function, with keyword arguments, in a thread."""
+ARGUMENTS = "scope, receive, send, values"
 
 
 class Plan:
@@ -38,45 +36,108 @@ class Plan:
     Args:
         endpoint: where the view stands.
         method: which it is for.
-        in_thread: runs views that aren't `async def`.
-        components: what the view may ask for.
-        app_values: the values of the components that live as long as the application.
+        around: the application's.
 
     Attributes:
-        units: what is called, in its order: components, each after what it needs, then the view.
+        units: what is called, in its order: components, each after what it needs, and methods of hooks; the
+            last one is the view.
+        content: what the body of a request may be; None if none is read.
         returns: what the view returns.
-        source: what is run.
+        raises: the problems that the route, its components and its hooks say they raise.
+        source: what is run; where there are hooks it is around `view_source`, else it is the same.
+        view_source: what is run for the view itself.
         run: runs it.
 
     Raises:
         ConfigurationError: a parameter can come from nowhere, or what is returned can't be sent.
     """
 
-    __slots__ = ("returns", "run", "source", "units")
+    __slots__ = ("content", "raises", "returns", "run", "source", "units", "view_source")
 
-    def __init__(
+    def __init__(self, endpoint: Endpoint, method: str, around: Around) -> None:
+        view = endpoint.views[method]
+        signature = endpoint.signatures[method]
+        units = Units(endpoint, method, around.components)
+        hooks = hooks_of(endpoint, units, around)
+        of_hooks = list(units.all)
+        units.add_view(signature)
+        self.units = units.all
+        of_view = self.units[len(of_hooks) :]
+        self.returns = returns(signature)
+        self.raises = raised(
+            endpoint, self.units, [problem for each in hooks for problem in each.hook.raises]
+        )
+        self.run: Run = self._first_run
+        self.content: Content | None = None
+
+        name = str(getattr(view, "__name__", ""))
+        name = f"_of_{name}" if name.isidentifier() else ""
+        title = f"{method} {endpoint.path}"
+        self.source = self.view_source = Source(f"plan{name}", ARGUMENTS, title)
+        answering = Answering(self.units, self.returns, endpoint.options)
+        answering.listen(self.source)
+        if hooks:
+            made = self._write_asking(self.source, endpoint, of_hooks, around)
+            shared = sorted(used(of_view) & (made | _made(of_hooks)))
+            shared += answering.shared(made, shared)
+            arguments = ", ".join((ARGUMENTS, *shared))
+            self.view_source = Source(f"view{name}", arguments, title)
+            call = f"view{name}({arguments})"
+            Hooking(self.source, hooks, around, call, self.returns.way in STREAMED).write()
+            self._write_view(endpoint, view, of_view, around, answering, set(shared))
+        else:
+            self._write_view(endpoint, view, of_view, around, answering, set())
+
+    def _write_asking(
+        self,
+        source: Source,
+        endpoint: Endpoint,
+        units: list[Unit],
+        around: Around,
+        shared: Iterable[str] = (),
+    ) -> set[str]:
+        """Make what is given to functions, and read what they ask for.
+
+        Args:
+            shared: what has been given to others already.
+
+        Returns:
+            what has been given.
+        """
+        made = write_given(source, endpoint, units, around, shared)
+        if "request" in made or "request" in shared:
+            write_sharing(source, units)
+        asking = Asking(source, endpoint, units)
+        asking.write()
+        if self.content is not None and asking.content is not None:
+            raise ConfigurationError(
+                f"{endpoint}: its view and its hooks both read the body. It comes once: let a component that "
+                "both ask for read it."
+            )
+        self.content = self.content or asking.content
+        return made
+
+    def _write_view(
         self,
         endpoint: Endpoint,
-        method: str,
-        in_thread: InThread,
-        components: Components,
-        app_values: AppValues,
+        view: Any,
+        units: list[Unit],
+        around: Around,
+        answering: Answering,
+        shared: set[str],
     ) -> None:
-        view = endpoint.views[method]
-        self.units = _units(endpoint, method, components)
-        self.returns = returns(endpoint.signatures[method])
-        self.run: Run = self._first_run
-        name = str(getattr(view, "__name__", ""))
-        name = f"plan_of_{name}" if name.isidentifier() else "plan"
-        self.source = Source(name, "scope, receive, send, values", f"{method} {endpoint.path}")
-        self.source.names |= {"view": view, "in_thread": in_thread, "app_values": app_values}
-        Asking(self.source, endpoint, self.units).write()
-        self._write_components()
-        self._write_call(signatures.is_async(view))
-        write_answer(self.source, self.returns)
-        if self.source.depth > 1:
-            self.source.depth = 1
-            self.source.write("raise swallowed()", swallowed=_swallowed)
+        """Read what the view and its components ask for, call them, and make the response."""
+        source = self.view_source
+        source.names |= {"view": view, "in_thread": around.in_thread}
+        self._write_asking(source, endpoint, units, around, shared)
+        answering.begin(source)
+        depth = source.depth
+        write_components(source, units, around)
+        answering.write(source, units[-1].arguments())
+        if source.depth > depth:
+            source.depth = depth
+            source.write("raise swallowed()", swallowed=_swallowed)
+        answering.end(source)
 
     async def _first_run(
         self, scope: Scope, receive: Receive, send: Send, values: tuple[Any, ...]
@@ -86,67 +147,44 @@ class Plan:
 
     def compiled(self) -> Run:
         """What `run` is from now on: the source, compiled."""
+        if self.view_source is not self.source:
+            view = self.view_source.compiled()
+            self.source.names[view.__name__] = view
         self.run = self.source.compiled()
         return self.run
 
-    def _write_components(self) -> None:
-        """Make the values of components, each in the context of those before it."""
-        write = self.source.write
-        for unit in self.units:
-            component = unit.component
-            if component is None:
-                continue
-            variable = unit.name.removesuffix("_")
-            if component.lifetime == "app":
-                write(f"{variable} = app_values[{variable}_key]", **{f"{variable}_key": component})
-                continue
-            self.source.names[f"provide_{variable}"] = component.entered()
-            call = f"provide_{variable}({unit.arguments()})"
-            if component.cleans_up:
-                write(f"{'async ' if component.is_async else ''}with {call} as {variable}:")
-                self.source.depth += 1
-            else:
-                write(f"{variable} = {'await ' if component.is_async else ''}{call}")
-
-    def _write_call(self, is_async: bool) -> None:
-        """Call the view."""
-        arguments = self.units[-1].arguments()
-        if is_async:
-            self.source.write(f"result = await view({arguments})")
-        else:
-            self.source.write(f"result = await in_thread(view{arguments and ', ' + arguments})")
+    @property
+    def text(self) -> str:
+        """The source, with that of the view behind that of hooks."""
+        if self.view_source is self.source:
+            return self.source.text
+        return f"{self.source.text}\n\n{self.view_source.text}"
 
 
-def _units(endpoint: Endpoint, method: str, components: Components) -> list[Unit]:
-    """What is called for a request: components, each after what it needs, then the view."""
-    units: list[Unit] = []
-    variables: dict[Component[..., Any], str] = {}
-
-    def add(signature: Signature, component: Component[..., Any] | None) -> None:
-        needed = components.needed(signature)
-        found: list[Input] = []
-        if component is None or component.lifetime == "request":
-            for each in needed.values():
-                if each not in variables:
-                    variables[each] = _variable(each, len(variables) + 1)
-                    add(each.signature, each)
-            found = inputs(endpoint, method, signature, needed)
-        name = f"{variables[component]}_" if component else ""
-        given = {argument: variables[each] for argument, each in needed.items() if each in variables}
-        units.append(Unit(name, signature, found, component, given))
-
-    signature = endpoint.signatures[method]
-    add(signature, None)
-    taken = {each.name for unit in units for each in unit.inputs if each.where == "path"}
-    units[-1].inputs[:] = with_rest(units[-1].inputs, endpoint, signature, taken)
-    check_bodies((each, unit.signature) for unit in units for each in unit.inputs)
-    return units
+def _made(units: Iterable[Unit]) -> set[str]:
+    """The variables of components."""
+    return {unit.name.removesuffix("_") for unit in units if unit.component is not None}
 
 
-def _variable(component: Component[..., Any], number: int) -> str:
-    """What the source calls the value of a component."""
-    name = re.sub(r"\W+", "_", named(component.key)).strip("_").lower()
-    return f"{name}_{number}" if name.isidentifier() else f"component_{number}"
+def raised(
+    endpoint: Endpoint, units: Iterable[Unit], others: Iterable[type[Problem]] = ()
+) -> list[type[Problem]]:
+    """The problems that a route says it raises, and its components, each once.
+
+    Raises:
+        ConfigurationError: one isn't a class of Problem.
+    """
+    declared: list[Any] = [*endpoint.options.get("raises", ()), *others]
+    for unit in units:
+        if unit.component is not None:
+            declared += unit.component.raises
+    for each in declared:
+        if not (isinstance(each, type) and issubclass(each, Problem)):
+            raise ConfigurationError(
+                f"{endpoint} says that it raises {each!r}, which is no class of Problem. Write "
+                "raises=[NotFound], for example."
+            )
+    return list(dict.fromkeys(declared))
 
 
 def _swallowed() -> Exception:

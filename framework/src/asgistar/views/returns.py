@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Union, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
-from msgspec import inspect
 
-from asgistar.data import alternatives, known_type, unwrapped
+from asgistar.data import alternatives, codec_of, known_type, own_class
 from asgistar.errors import ConfigurationError
+from asgistar.http.events import Event, Streamed
 from asgistar.http.response import BODILESS, JSON, Reply, Response, Status
-from asgistar.signature import EMPTY, Signature
-from asgistar.views.defaults import filled
+from asgistar.signature import EMPTY, Signature, generates
+from asgistar.views.defaults import filled, lacks_defaults
 from asgistar.views.disclosure import Check, checker, opened
 
-encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+Encode = Callable[[Any], bytes]
+
+encode: Encode = msgspec.json.Encoder().encode
+
+_ITERATORS = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
 
 
 class Way(Enum):
@@ -27,6 +39,12 @@ class Way(Enum):
     RESPONSE = "the view returns a Response"
     OBJECTS = "objects are in it: encoded if they are of the declared classes, else made so"
     PLAIN = "encoded as it is"
+    LINES = "the view yields values: each is a line"
+    EVENTS = "the view yields values: each is an event"
+
+
+STREAMED = {Way.LINES: Streamed.LINES, Way.EVENTS: Streamed.EVENTS}
+"""The ways that send piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +53,50 @@ class Returns:
 
     Attributes:
         way: how it becomes a response.
-        type: what is encoded.
+        type: what is encoded; of lines and events: each of them, without the Event around it.
         status: of the response.
         check: whether a value is of the declared classes; None where there is none to be declared.
+        responses: the classes of Response that are declared too, or alone.
+        lacking: values may lack defaults that must be put in.
+        encode: makes the bytes of a value.
     """
 
     way: Way
     type: Any
     status: int
     check: Check | None = None
+    responses: tuple[type[Response], ...] = ()
+    encode: Encode = encode
+    lacking: bool = True
 
-    def reply(self, value: Any) -> Reply:
+    @property
+    def media_type(self) -> str | None:
+        """The type of the body; None if there is none, or none that is known."""
+        if self.way in STREAMED:
+            return STREAMED[self.way].value
+        if self.way is Way.RESPONSE:
+            return self.responses[0].content_type if len(self.responses) == 1 else None
+        return None if self.way is Way.NOTHING else "application/json"
+
+    def content(self, value: Any, encode: Encode | None = None) -> bytes:
+        """The bytes of a value, and of no more than what is declared of it.
+
+        Raises:
+            msgspec.ValidationError: it isn't of the type, and can't be made so.
+            TypeError: it can't be encoded.
+        """
+        if self.check is not None and not self.check(value):
+            value = msgspec.convert(opened(value), self.type, from_attributes=True)
+        return (encode or self.encode)(filled(value) if self.lacking else value)
+
+    def reply(
+        self, value: Any, encode: Encode | None = None, media: tuple[tuple[bytes, bytes], ...] = (JSON,)
+    ) -> Reply:
         """The response for any value at all: what the short ways through a plan leave over.
+
+        Args:
+            encode: the encoder, if it isn't that for JSON.
+            media: the header fields that tell of it.
 
         Raises:
             msgspec.ValidationError: it isn't of the type, and can't be made so.
@@ -56,10 +106,8 @@ class Returns:
             return value.reply()
         if value is None and self.way in (Way.NOTHING, Way.PLAIN) and self.type in (None, EMPTY):
             return (self.status if self.way is Way.NOTHING else 204), [], b""
-        if self.way is Way.OBJECTS:
-            value = filled(msgspec.convert(opened(value), self.type, from_attributes=True))
-        content = encode(value)
-        return self.status, [JSON, (b"content-length", b"%d" % len(content))], content
+        content = self.content(value, encode)
+        return self.status, [*media, (b"content-length", b"%d" % len(content))], content
 
 
 def returns(signature: Signature) -> Returns:
@@ -70,60 +118,74 @@ def returns(signature: Signature) -> Returns:
     """
     annotation = signature.returns
     status = 200
+    streamed = None
     if get_origin(annotation) is Annotated:
         for each in annotation.__metadata__:
             if isinstance(each, Status):
                 status = each.code
-        others = tuple(each for each in annotation.__metadata__ if not isinstance(each, Status))
+            elif isinstance(each, Streamed):
+                streamed = each
+        own = (Status, Streamed)
+        others = tuple(each for each in annotation.__metadata__ if not isinstance(each, own))
         base = annotation.__origin__
         annotation = Annotated[(base, *others)] if others else base
+    if streamed is not None:
+        return _streamed(signature, annotation, status, streamed)
+    if generates(signature.call) or get_origin(annotation) in _ITERATORS[:3]:
+        raise ConfigurationError(
+            f"{signature.where} gives one value after the other. Say how they are sent, as in "
+            "`-> Lines[Note]` or `-> Events[Note]`, or return Response(…) of an iterator of bytes."
+        )
     if annotation is EMPTY or annotation is Any:
         return Returns(Way.PLAIN, EMPTY, status)
     if annotation is None or annotation is type(None) or status in BODILESS:
         return Returns(Way.NOTHING, None, 204 if status == 200 else status)
     # Responses are told by their class when they come; what else there is, is encoded.
     members = alternatives(annotation)
-    others = tuple(each for each in members if not (isinstance(each, type) and issubclass(each, Response)))
+    responses = tuple(each for each in members if isinstance(each, type) and issubclass(each, Response))
+    others = tuple(each for each in members if each not in responses)
     if not others:
-        return Returns(Way.RESPONSE, EMPTY, status)
-    if len(others) < len(members):
+        return Returns(Way.RESPONSE, EMPTY, status, None, responses)
+    if responses:
         annotation = Union[others]  # noqa: UP007
+    if codec := codec_of(annotation):
+        return Returns(Way.PLAIN, annotation, status, None, responses, codec.encoder(annotation))
+    check = checked_type(signature, annotation)
+    way = Way.OBJECTS if check else Way.PLAIN
+    lacking = lacks_defaults(known_type(annotation))
+    return Returns(way, annotation, status, check, responses, lacking=lacking)
+
+
+def _streamed(signature: Signature, annotation: Any, status: int, streamed: Streamed) -> Returns:
+    """What `Lines[T]` and `Events[T]` say; `annotation` is the iterator in them."""
+    item = get_args(annotation)[0]
+    if get_origin(item) is Union:
+        members = tuple(each for each in get_args(item) if get_origin(each) is not Event)
+        item = Union[members]  # noqa: UP007
+    elif get_origin(item) is Event:
+        (item,) = get_args(item)
+    way = next(way for way, each in STREAMED.items() if each is streamed)
+    if item is Any:
+        return Returns(way, EMPTY, status)
+    if codec := codec_of(item):
+        return Returns(way, item, status, encode=codec.encoder(item))
+    check = checked_type(signature, item)
+    return Returns(way, item, status, check, lacking=lacks_defaults(known_type(item)))
+
+
+def checked_type(signature: Signature, annotation: Any) -> Check | None:
+    """Whether a value is of the classes that are declared; None if there are none.
+
+    Raises:
+        ConfigurationError: it can't be encoded.
+    """
     try:
         info = known_type(annotation)
     except TypeError as error:
         raise ConfigurationError(f"What {signature.where} returns can't be sent as JSON: {error}") from error
-    if custom := _custom(info, set()):
+    if custom := own_class(info):
         raise ConfigurationError(
             f"What {signature.where} returns can't be sent as JSON: {custom.__name__} isn't a type of data. "
             "Make it a Struct or a dataclass, or return one made of it."
         )
-    check = checker(info)
-    return Returns(Way.OBJECTS if check else Way.PLAIN, annotation, status, check)
-
-
-def _inner(info: inspect.Type) -> list[inspect.Type]:
-    """The types that are in a type, but not the fields of objects."""
-    if isinstance(info, inspect.UnionType):
-        return list(info.types)
-    if isinstance(info, inspect.TupleType):
-        return list(info.item_types)
-    if isinstance(info, inspect.DictType):
-        return [info.key_type, info.value_type]
-    item = getattr(info, "item_type", None)
-    return [item] if item is not None else []
-
-
-def _custom(info: inspect.Type, seen: set[type]) -> type | None:
-    """A class in a type that isn't data."""
-    info = unwrapped(info)
-    if isinstance(info, inspect.CustomType):
-        return info.cls
-    inner = _inner(info)
-    cls = getattr(info, "cls", None)
-    if hasattr(info, "fields") and cls not in seen:
-        seen.add(cls)  # type: ignore[arg-type]
-        inner += [field.type for field in info.fields]
-    for each in inner:
-        if found := _custom(each, seen):
-            return found
-    return None
+    return checker(info)

@@ -18,8 +18,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, inspect
 
-from asgistar.data import Fielded, unwrapped
+from asgistar.data import Fielded, codec_of, unwrapped
 from asgistar.errors import ErrorItem
+from asgistar.http.uploads import holds_file
 
 MAXIMUM = 100
 """So many errors are told at most."""
@@ -41,6 +42,8 @@ def errors_of(
         strict: texts aren't taken for numbers.
         names: the key of a value at the top -> its name in the request.
     """
+    if codec := codec_of(type):
+        return _renamed(codec.errors_of(type, data, where, strict), names or {})
     try:
         info, types = _described(type)
     except TypeError:  # a type that isn't hashable
@@ -52,6 +55,13 @@ def errors_of(
         # Data as deep as that, of a type that is in itself: one error has to do.
         found.items[:] = [{"in": where, "path": [], "code": "invalid", "message": "Is nested too deeply."}]
     return found.items[:MAXIMUM]
+
+
+def _renamed(items: list[ErrorItem], names: Mapping[str, str]) -> list[ErrorItem]:
+    for item in items:
+        if item["path"] and isinstance(first := item["path"][0], str):
+            item["path"] = [names.get(first, first), *item["path"][1:]]
+    return items[:MAXIMUM]
 
 
 def told(error: Exception, where: str) -> ErrorItem:
@@ -271,6 +281,8 @@ def _limits(info: inspect.Type) -> dict[str, Any]:
 def _noun(info: inspect.Type) -> str:
     """What to call a value of the type, after "Must be"."""
     info = unwrapped(info)
+    if holds_file(info):
+        return "a file"
     if isinstance(info, inspect.EnumType):
         return "one of " + ", ".join(repr(each.value) for each in info.cls)
     if isinstance(info, inspect.LiteralType):

@@ -39,6 +39,7 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 LOOK = 1.0  # seconds between two looks at the files
 NEAR = timedelta(days=14)  # so long before its end a certificate is warned about; a short-lived one later
 REMINDER = 86400.0  # seconds until the next such warning
+TICKETS = 1  # made in each handshake; OpenSSL's two cost 5 % of it, and a client that wants another asks anew
 SPARES = 8  # certificates that a set of workers may get, one after the other, and share their sessions
 
 # Which key belongs to which certificate in a folder, by their names.
@@ -262,6 +263,7 @@ def alpn_protocols(settings: Settings) -> list[str]:
 def _blank() -> TLSContext:
     context = TLSContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = ServerTLS
+    context.num_tickets = TICKETS
     return context
 
 
@@ -272,7 +274,10 @@ def _configure(context: ssl.SSLContext, settings: Settings) -> None:
         ssl.OP_NO_RENEGOTIATION
     )  # RFC 9113 §9.2.1; and it costs the server more than the client
     context.set_alpn_protocols(alpn_protocols(settings))
-    if settings.ciphers:
+    if not settings.ciphers:
+        # All of OpenSSL's own are good ones, and the client knows what its processor is fast at.
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    else:
         try:
             context.set_ciphers(settings.ciphers)
         except ssl.SSLError:

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
             self.server = (local.decode(errors="replace") if isinstance(local, bytes) else local, None)
         client, server = self.proxied
         self.client, self.server = client or self.client, server or self.server
-        self.trusted_peer = (self.client[0] if self.client else None) in service.trusted
+        self.trusted_peer = service.trusts(self.client[0] if self.client else None)
         encrypted = transport.get_extra_info("ssl_object")
         if encrypted is not None and not getattr(encrypted, "plain", False):
             self.scheme = "https"

@@ -52,7 +52,7 @@ logger = logging.getLogger("asgiworker.server")
 
 WRITE = 65536  # bytes taken from nghttp2 at a time
 BUFFERED = 4 * WRITE  # bytes that may wait for a client to read them, beside what waits in its streams
-SLICE = 16384  # bytes given to nghttp2 at a time, so that what they cause is looked at in between
+SLICE = 32768  # bytes given to nghttp2 at a time, so that what they cause is looked at in between
 LINGER = 2.0  # seconds for a client to see a GOAWAY before its connection is closed
 LINGER_BOUND = 4 * 1024 * 1024  # bytes read away meanwhile
 
@@ -103,6 +103,7 @@ class HTTP2Connection(Connection):
         "streams",
         "take_events",
         "take_output",
+        "uncalled",
         "unread",
         "waiting",
     )
@@ -114,6 +115,7 @@ class HTTP2Connection(Connection):
         self.streams: dict[int, Stream] = {}  # open, or half closed
         # Applications that were called, and may be done by the end of this turn of the loop.
         self.begun: list[tuple[Exchange, asyncio.Task[None]]] = []
+        self.uncalled: list[Stream] = []  # their requests came with the latest bytes
         self.started: list[Stream] = []  # their responses have started, maybe without a body yet
         self.waiting: set[Stream] = set()  # their applications wait for a window
         self.unread: list[Stream] = []  # to be reset as soon as their answers are sent
@@ -176,6 +178,8 @@ class HTTP2Connection(Connection):
                 else:
                     self.receive_apart(data, seen)
                 self.handle(self.take_events())
+            if self.uncalled:
+                self.call_applications()
             frames = self.frames
             if frames.budget < 0 and frames.exhausted(self.service.now):
                 raise Violation(ErrorCode.ENHANCE_YOUR_CALM, "too many frames without progress")
@@ -266,7 +270,7 @@ class HTTP2Connection(Connection):
             method, target, headers, names, routing = head
             if routing is not PLAIN and 0 < service.policy.limit_body < routing.length:
                 raise Refusal(413, f"request body longer than {service.policy.limit_body} bytes")
-            if service.limit_requests <= len(service.running):
+            if service.limit_requests <= len(service.running) + len(self.uncalled):
                 raise Refusal(503, "too many requests at once")
             if method == "CONNECT":
                 self.begin_websocket(stream, complete)
@@ -301,18 +305,31 @@ class HTTP2Connection(Connection):
             exchange.started_at = time.perf_counter()
         if not complete:
             stream.expect_body()
-        # A fresh copy of the service's context: nothing leaks from request to request.
-        task = service.start(exchange.run(service.app), context=service.context.copy())
-        if not task.done():
-            self.pending = True
-            if service.defers:
-                # PERF: most will be done when their first step is; only of the others is note taken, then.
-                self.begun.append((exchange, task))
-            else:
-                exchange.task = task
-                service.running.add(exchange)
-                if exchange.state is STARTED:
-                    self.started.append(stream)
+        self.uncalled.append(stream)
+
+    def call_applications(self) -> None:
+        """Call the applications of the requests that have come.
+
+        What came of their bodies together with their heads is there before they ask for it.
+        """
+        service = self.service
+        uncalled, self.uncalled = self.uncalled, []
+        for stream in uncalled:
+            exchange = stream.exchange
+            if exchange is None or exchange.state is CLOSED:
+                continue  # it was reset meanwhile, or refused for its body
+            # A fresh copy of the service's context: nothing leaks from request to request.
+            task = service.start(exchange.run(service.app), context=service.context.copy())
+            if not task.done():
+                self.pending = True
+                if service.defers:
+                    # PERF: most are done when their first step is; only of the others is note taken, then.
+                    self.begun.append((exchange, task))
+                else:
+                    exchange.task = task
+                    service.running.add(exchange)
+                    if exchange.state is STARTED:
+                        self.started.append(stream)
 
     def begin_websocket(self, stream: Stream, complete: bool) -> None:
         """The request is an extended CONNECT (RFC 8441): call the application, which answers it.

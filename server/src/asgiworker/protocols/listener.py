@@ -92,9 +92,10 @@ class Listener:
                 self._retry = self.service.loop.call_later(ACCEPT_AGAIN, self._listen)
                 return
             self.accepted()
-            task = self.service.loop.create_task(self._hand_over(client))
-            self._handing_over.add(task)
-            task.add_done_callback(self._handing_over.discard)
+            task = self.service.start(self._hand_over(client), context=self.service.context.copy())
+            if not task.done():
+                self._handing_over.add(task)
+                task.add_done_callback(self._handing_over.discard)
 
     async def _hand_over(self, client: socket.socket) -> None:
         try:
@@ -124,22 +125,18 @@ class Listener:
             fast = transport.suits(tls)
             if fast:
                 # aiofastnet can't answer a client that speaks HTTP; the loop's transport can.
-                first = await asyncio.wait_for(_first_byte(client, loop), patience or None)
+                try:
+                    first = client.recv(1, socket.MSG_PEEK)  # PERF: mostly it has come with the connection
+                except BlockingIOError:
+                    async with asyncio.timeout(patience or None):
+                        await readable(client, loop)
+                    first = client.recv(1, socket.MSG_PEEK)
                 if not first:  # a look at whether the port is open, as load balancers take it
                     client.close()
                     return
                 fast = first == transport.TLS_HANDSHAKE
         make = partial(self.make, ends)
         await transport.connect(loop, make, client, tls, patience or FOR_EVER, fast=fast)
-
-
-async def _first_byte(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> bytes:
-    """A look at what the client sends, which stays where it is; nothing, if it has closed."""
-    try:
-        return sock.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        await readable(sock, loop)
-        return sock.recv(1, socket.MSG_PEEK)
 
 
 async def readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:

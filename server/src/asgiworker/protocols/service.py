@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiworker.asgi.exchange import Exchange
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asgiworker.server")
 
 NEVER = math.inf
+PEERS = 1024  # addresses of clients of which it is remembered whether they are trusted
 IDLE_PATIENCE = 0.5  # seconds in a stop for which an idle connection is still answered
 
 # What the access log takes of an exchange: see `asgiworker.process.access_format.AccessEntry`.
@@ -172,6 +173,8 @@ class Service:
         self.head_bound = policy.limit_request_head or sys.maxsize
         self.root_path = normalise_root_path(policy.root_path)
         self.trusted = TrustedPeers.parse(policy.forwarded_allow_ips)
+        # PERF: to read an address takes as long as half a hello, and clients come again.
+        self.trusts = lru_cache(PEERS)(self.trusted.__contains__)
         # Every request runs in a copy of this context, so that none sees another's variables.
         self.context = contextvars.copy_context()
         self.connections: set[Connection] = set()

@@ -334,6 +334,7 @@ class Stream:
         except EngineError:
             return
         connection.begin_request(promised, fields, True)
+        connection.call_applications()
         connection.flush_later()
 
     def inform(self, status: int, fields: Headers) -> None:

@@ -146,11 +146,12 @@ def tls_extension(connection: ssl.SSLObject) -> dict[str, Any]:
     """The six keys of the extension. `connection` is the transport's `ssl_object`, its handshake complete."""
     cipher = connection.cipher()
     context = connection.context
+    chain = _peer_chain(connection)
     # Without a certificate there is nothing to decode; and OpenSSL tells of none that it wasn't to verify.
-    certificate = (connection.getpeercert() or {}) if context.verify_mode is not ssl.CERT_NONE else {}
+    certificate = (connection.getpeercert() or {}) if chain else {}
     return {
         "server_cert": getattr(context, "certificate", None),
-        "client_cert_chain": _peer_chain(connection),
+        "client_cert_chain": chain,
         "client_cert_name": distinguished_name(certificate.get("subject", ())) or None,  # type: ignore[arg-type]
         "client_cert_error": None,  # a client whose certificate doesn't verify is refused in the handshake
         "tls_version": TLS_VERSIONS.get(connection.version() or ""),

@@ -38,6 +38,32 @@ class Gate:
         await send({"type": "http.response.body", "body": scope["path"].encode()})
 
 
+async def test_a_body_that_comes_with_its_head_is_there_when_the_application_asks(http2: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        content = b"receive() waits"
+        try:
+            next(iter(receive().__await__()))
+        except StopIteration as end:
+            content = end.value["body"]
+        await send(START)
+        await send({"type": "http.response.body", "body": content})
+
+    client = await http2(app)
+    await client.send(
+        ("HEADERS", 1, POST_BLOCK, "END_HEADERS"), ("DATA", 1, b"all "), ("DATA", 1, b"of it", "END_STREAM")
+    )
+    assert (await client.answer(1)).body == b"all of it"
+
+
+async def test_a_request_whose_reset_comes_with_it_never_reaches_the_application(http2: Opener) -> None:
+    app = Gate()
+    client = await http2(app)
+    await client.send(("HEADERS", 1, BLOCK, *WHOLE), ("RST_STREAM", 1, 8), ("HEADERS", 3, BLOCK, *WHOLE))
+    app.open.set()
+    assert (await client.answer(3)).status == 200
+    assert len(app.seen) == 1
+
+
 # --- §5.1: states -------------------------------------------------------------------------------------------
 
 

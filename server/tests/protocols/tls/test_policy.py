@@ -52,6 +52,30 @@ async def test_ciphers_are_those_that_are_named(authority: Authority, serve: Ser
     assert cipher[0] == name
 
 
+@pytest.mark.parametrize(
+    ("ciphers", "chosen"),
+    [
+        pytest.param({}, "ECDHE-ECDSA-AES128-GCM-SHA256", id="the client's order, of the usual ones"),
+        pytest.param(
+            {"ciphers": "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256"},
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+            id="the server's, of a list",
+        ),
+    ],
+)
+async def test_whose_order_of_ciphers_counts(
+    authority: Authority, serve: Serve, shake: Shake, ciphers: dict[str, str], chosen: str
+):
+    server = await serve(certfile=authority.issue("a.example"), **ciphers)
+    context = client(authority, maximum_version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
+    )
+    cipher = (await shake(server.url, context=context)).connection.cipher()
+    assert cipher is not None
+    assert cipher[0] == chosen
+
+
 async def test_one_curve_can_be_named(authority: Authority, serve: Serve, shake: Shake):
     server = await serve(certfile=authority.issue("a.example"), curves="secp384r1")
     context = client(authority)

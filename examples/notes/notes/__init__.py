@@ -1,0 +1,1 @@
+"""Notes: a small product on asgistar."""

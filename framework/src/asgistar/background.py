@@ -1,0 +1,197 @@
+"""Work after the response: what a view leaves to be done when its client has been answered.
+
+It runs in the process that answered, and is lost if that dies: what must not be lost belongs into a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from asgistar import signature as signatures
+from asgistar.components import Living, named
+from asgistar.components import Scope as ComponentScope
+from asgistar.errors import ConfigurationError, tell
+from asgistar.http.response import Headers, Reply, Sender
+from asgistar.http.streams import STARTED
+from asgistar.signature import EMPTY, Signature, described
+from asgistar.threads import Threads
+from asgistar.types import Receive, Scope, Send
+
+logger = logging.getLogger("asgistar")
+
+MAXIMUM = 1000
+"""So many requests may have work left at most; the next one isn't over before there is room."""
+
+PATIENCE = 20.0
+"""Seconds that the work has when the application stops; then it is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call that is still to be made.
+
+    Attributes:
+        call: what is called.
+        signature: its signature.
+        arguments: given by position.
+        named: given by name.
+        found: what is given to the others by their type.
+        missing: the parameters that components provide.
+    """
+
+    call: Callable[..., Any]
+    signature: Signature
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    found: dict[str, Any]
+    missing: tuple[str, ...]
+
+
+class Jobs:
+    """The work that is left in an application: a part of its lifespan.
+
+    Args:
+        living: its components.
+        in_thread: runs functions that aren't `async def`.
+    """
+
+    def __init__(self, living: Living, in_thread: Threads) -> None:
+        self._living = living
+        self._in_thread = in_thread
+        self._running: set[asyncio.Task[None]] = set()
+
+    def job(self, call: Callable[..., Any], arguments: tuple[Any, ...], given: dict[str, Any]) -> Job:
+        """A call with these arguments, and components for what they leave over.
+
+        Raises:
+            TypeError: it doesn't take these arguments.
+            ConfigurationError: it asks for what no component provides.
+        """
+        bound = inspect.signature(call).bind_partial(*arguments, **given).arguments
+        signature = signatures.read(call)
+        found: dict[str, Any] = {}
+        missing = []
+        for argument in signature.arguments.values():
+            if argument.name in bound:
+                continue
+            if self._living.components.find(argument, signature) is not None:
+                missing.append(argument.name)
+            elif (value := self._living.values.of(argument)) is not EMPTY:
+                found[argument.name] = value
+            elif argument.default is EMPTY:
+                raise ConfigurationError(
+                    f"The parameter {argument.name} of {signature.where} is {named(argument.annotation)}, "
+                    "which no component provides. Give it to background.add()."
+                )
+        return Job(call, signature, arguments, given, found, tuple(missing))
+
+    async def run(self, jobs: list[Job], scope: Scope) -> None:
+        """Have the work of a request begin; wait only if there is too much of it already."""
+        while len(self._running) >= MAXIMUM:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._run(jobs, scope), name="asgistar background")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, jobs: Iterable[Job], scope: Scope) -> None:
+        for job in jobs:
+            try:
+                await self._do(job)
+            except Exception as error:
+                logger.error("%s failed in the background", described(job.call), exc_info=error)
+                tell(scope, error)
+
+    async def _do(self, job: Job) -> None:
+        async with AsyncExitStack() as stack:
+            scope = ComponentScope(self._living.components, self._living.values, stack)
+            found = dict(job.found)
+            for name in job.missing:
+                component = self._living.components.find(job.signature.arguments[name], job.signature)
+                assert component is not None
+                found[name] = await scope.value(component)
+            if signatures.is_async(job.call):
+                await job.call(*job.arguments, **job.named, **found)
+            else:
+                await self._in_thread(job.call, *job.arguments, **job.named, **found)
+
+    async def start(self) -> None:
+        """Nothing: work begins after a request."""
+
+    async def stop(self) -> None:
+        """Wait for what is being done; what takes too long is cancelled."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=PATIENCE)
+        for task in late:
+            task.cancel()
+        if late:
+            logger.error("The application stops; background work of %d requests was cancelled", len(late))
+            await asyncio.wait(late)
+
+
+class Background:
+    """Work after the response: a view has it as a parameter of this type.
+
+        async def sign_up(user: User, background: Background) -> Created[User]:
+            background.add(send_welcome, user.email)
+
+    It begins when the response has been sent; one call after the other, each with components of its own. A
+    call that fails is logged, and the next one is made. Nothing is done if the view raises.
+    """
+
+    __slots__ = ("_jobs", "_left", "_scope")
+
+    def __init__(self, jobs: Jobs, scope: Scope) -> None:
+        self._jobs = jobs
+        self._scope = scope
+        self._left: list[Job] = []
+
+    def add(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> None:
+        """Have something called after the response: an `async def` on the loop, a `def` in a thread.
+
+        Parameters that aren't given here are given components.
+
+        Raises:
+            TypeError: it doesn't take these arguments.
+            ConfigurationError: it asks for what no component provides.
+        """
+        self._left.append(self._jobs.job(call, arguments, named))
+
+    async def start(self) -> None:
+        """The response is over: begin."""
+        if self._left:
+            jobs, self._left = self._left, []
+            await self._jobs.run(jobs, self._scope)
+
+    def after(self, status: int, headers: Headers, content: bytes | Sender) -> Reply:
+        """A reply, with the work after it. What components add when they end is done too."""
+        return status, headers, _Followed(content, self)
+
+
+class _Followed:
+    """Content that is followed by work."""
+
+    __slots__ = ("_background", "_content")
+
+    def __init__(self, content: bytes | Sender, background: Background) -> None:
+        self._content = content
+        self._background = background
+
+    async def send(self, status: int, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response, then have the work begin: even if the client hasn't waited for it."""
+        try:
+            if isinstance(self._content, bytes):
+                scope[STARTED] = True
+                body = b"" if scope["method"] == "HEAD" else self._content
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+            else:
+                await self._content.send(status, headers, scope, receive, send)
+        finally:
+            await self._background.start()

@@ -1,0 +1,85 @@
+"""How a client says who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Literal
+
+import httpx
+
+from asgistar.client.document import Document, DocumentError
+
+
+class Bearer(httpx.Auth):
+    """A token in the header `Authorization` (RFC 6750 §2.1).
+
+    Args:
+        token: the token.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._value = f"Bearer {token}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = self._value
+        yield request
+
+
+class Basic(httpx.BasicAuth):
+    """A name and a password (RFC 7617).
+
+    Args:
+        username: the name.
+        password: the password.
+    """
+
+
+class ApiKey(httpx.Auth):
+    """A key in a header, a cookie or the query.
+
+    Args:
+        key: the key.
+        name: the name of the header, cookie or argument; as the document says, if it isn't given.
+        where: `header`, `cookie` or `query`.
+    """
+
+    def __init__(
+        self, key: str, name: str | None = None, where: Literal["header", "cookie", "query"] = "header"
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.where: str = where
+
+    def found(self, document: Document) -> ApiKey:
+        """The same, with the name that the document has for it.
+
+        Raises:
+            DocumentError: it has none, or several.
+        """
+        if self.name is not None:
+            return self
+        schemes = [
+            document.resolved(each)
+            for each in document.schemes.values()
+            if document.resolved(each).get("type") == "apiKey"
+        ]
+        if len(schemes) != 1:
+            number = "several API keys" if schemes else "no API key"
+            raise DocumentError(
+                f"The document knows {number}. Say which is meant, as in ApiKey(key, 'x-key')."
+            )
+        found = ApiKey(self.key, str(schemes[0]["name"]))
+        found.where = str(schemes[0]["in"])
+        return found
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        assert self.name is not None
+        if self.where == "query":
+            request.url = request.url.copy_merge_params({self.name: self.key})
+        elif self.where == "cookie":
+            others = request.headers.get("cookie")
+            own = f"{self.name}={self.key}"
+            request.headers["cookie"] = f"{others}; {own}" if others else own
+        else:
+            request.headers[self.name] = self.key
+        yield request

@@ -1,0 +1,75 @@
+"""The responses of operations when all is well (OpenAPI 3.1, §4.8.16): what a view returns.
+
+OpenAPI 3.1 has no word for what one line of a stream is, or the data of one event: an extension of the Media
+Type Object says it, `x-item-schema`. OpenAPI 3.2 calls it `itemSchema`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_origin
+
+from asgistar.errors import phrase
+from asgistar.http.reading import MSGPACK
+from asgistar.http.response import BODILESS, HTML, Redirect, Response, Status, Text
+from asgistar.openapi.shared import Shared
+from asgistar.routing.endpoint import Endpoint
+from asgistar.signature import EMPTY
+from asgistar.views.plan import Plan
+from asgistar.views.returns import STREAMED, Returns, Way
+
+Object = dict[str, Any]
+
+
+def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object:
+    """The responses that a view makes: status -> Response Object.
+
+    Args:
+        said: what the docstring says of it.
+    """
+    returns = plan.returns
+    found: Object = {}
+    if returns.way is not Way.RESPONSE:
+        content = _content(shared, endpoint, returns)
+        found[str(returns.status)] = _response(said, returns.status, content)
+    for cls in returns.responses:
+        key, response = _of_class(cls, plan.units[-1].signature.returns, said)
+        if key in found and "content" in response:
+            # The same status, in another form.
+            found[key]["content"] = {**found[key].get("content", {}), **response["content"]}
+        else:
+            found.setdefault(key, response)
+    return found
+
+
+def _content(shared: Shared, endpoint: Endpoint, returns: Returns) -> Object:
+    """The content of what is encoded: media type -> Media Type Object."""
+    if returns.way is Way.NOTHING or returns.status in BODILESS or returns.media_type is None:
+        return {}
+    schema = {} if returns.type is EMPTY else shared.schemas.of(returns.type, "out")
+    if returns.way in STREAMED:
+        return {returns.media_type: {"x-item-schema": schema}}
+    media = {"schema": schema} if schema else {}
+    packed = {MSGPACK: dict(media)} if endpoint.options.get("msgpack") else {}
+    return {returns.media_type: media, **packed}
+
+
+def _response(said: str, status: int, content: Object) -> Object:
+    return {"description": said or phrase(status), **({"content": content} if content else {})}
+
+
+def _of_class(cls: type[Response], annotation: Any, said: str) -> tuple[str, Object]:
+    """The status, as far as it is known, and the response that a class of them stands for."""
+    status = None
+    if get_origin(annotation) is Annotated:
+        status = next((each.code for each in annotation.__metadata__ if isinstance(each, Status)), None)
+    if issubclass(cls, Redirect):
+        status = status or 303
+        location = {"description": "Where to go.", "required": True, "schema": {"type": "string"}}
+        return str(status), {**_response(said, status, {}), "headers": {"Location": location}}
+    media_type = (cls.content_type or "").partition(";")[0].strip()
+    if status is None and not media_type:
+        return "default", {"description": said or "Whatever the view makes of it."}
+    status = status or 200
+    schema = {"type": "string"} if issubclass(cls, Text | HTML) or media_type.startswith("text/") else {}
+    content = {media_type: {"schema": schema} if schema else {}} if media_type else {}
+    return str(status), _response(said, status, content)

@@ -1,0 +1,148 @@
+"""What the operations of a document share: schemas, the responses of problems, ways to authenticate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any
+
+from asgistar import docstring
+from asgistar.errors import (
+    ConfigurationError,
+    MethodNotAllowed,
+    Problem,
+    TooManyRequests,
+    Unauthorized,
+    UnsupportedMediaType,
+    phrase,
+)
+from asgistar.openapi.schemas import Schemas
+from asgistar.problems import ErrorRenderer
+from asgistar.security import Security
+
+_HEADERS: Mapping[type[Problem], tuple[str, str, str]] = {
+    Unauthorized: ("WWW-Authenticate", "What to authenticate with.", "string"),
+    MethodNotAllowed: ("Allow", "The methods that there are.", "string"),
+    UnsupportedMediaType: ("Accept", "The media types that are taken.", "string"),
+    TooManyRequests: ("Retry-After", "Seconds after which to ask again.", "integer"),
+}
+"""The headers that a problem may have: name, meaning, type."""
+
+
+class Shared:
+    """What the operations of a document share.
+
+    Args:
+        errors: what errors look like.
+
+    Attributes:
+        schemas: of all types so far.
+    """
+
+    def __init__(self, errors: ErrorRenderer) -> None:
+        self.schemas = Schemas()
+        self._errors = errors
+        self._responses: dict[str, dict[str, Any]] = {}
+        self._names: dict[type[Problem], str] = {}
+        self._security: dict[str, dict[str, Any]] = {}
+
+    def components(self) -> dict[str, Any]:
+        """The Components Object, without what is empty."""
+        parts = {
+            "schemas": dict(sorted(self.schemas.components.items())),
+            "responses": dict(sorted(self._responses.items())),
+            "securitySchemes": dict(sorted(self._security.items())),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+    # --- problems
+
+    def problems(self, found: Mapping[type[Problem], str]) -> dict[str, Any]:
+        """The responses of an operation that tell of problems: status -> response.
+
+        Args:
+            found: the problems; and what is said of them for this operation, if anything is.
+        """
+        by_status: dict[int, list[type[Problem]]] = {}
+        for problem in found:
+            by_status.setdefault(problem.status, []).append(problem)
+        responses: dict[str, Any] = {}
+        for status, problems in sorted(by_status.items()):
+            if len(problems) == 1:
+                responses[str(status)] = self._response(problems[0], found[problems[0]])
+                continue
+            texts = dict.fromkeys(found[each] or _meaning(each) for each in problems)
+            schemas = [self._schema(each) for each in problems]
+            responses[str(status)] = {
+                "description": "\n\n".join(texts),
+                **_headers(problems),
+                "content": {self._errors.media_type: {"schema": {"anyOf": schemas}}},
+            }
+        return responses
+
+    def _response(self, problem: type[Problem], said: str) -> dict[str, Any]:
+        """A reference to the response for a problem."""
+        if problem not in self._names:
+            schema = self._schema(problem)
+            name = schema["$ref"].rpartition("/")[2]
+            self._names[problem] = name
+            self._responses[name] = {
+                "description": _meaning(problem),
+                **_headers([problem]),
+                "content": {self._errors.media_type: {"schema": schema}},
+            }
+        reference = {"$ref": f"#/components/responses/{self._names[problem]}"}
+        return {**reference, "description": said} if said else reference
+
+    def _schema(self, problem: type[Problem]) -> dict[str, Any]:
+        return self.schemas.add(problem, problem.__name__, self._errors.schema(problem))
+
+    # --- ways to authenticate
+
+    def requirements(self, needed: Iterable[tuple[Iterable[Security], bool]]) -> list[dict[str, list[str]]]:
+        """The Security Requirement Objects of an operation; none if anybody may call it.
+
+        Args:
+            needed: ways of which a client needs one; and whether it may do without. All must be met.
+
+        Raises:
+            ConfigurationError: two ways have one name, and aren't the same.
+        """
+        choices = []
+        for ways, optional in needed:
+            alternatives = [{each.name: self._scopes(each)} for each in ways]
+            choices.append([*alternatives, {}] if optional else alternatives)
+        found: list[dict[str, list[str]]] = []
+        for combination in product(*choices):
+            requirement: dict[str, list[str]] = {}
+            for each in combination:
+                for name, scopes in each.items():
+                    requirement[name] = list(dict.fromkeys([*requirement.get(name, ()), *scopes]))
+            if requirement not in found:
+                found.append(requirement)
+        return [] if found == [{}] else found
+
+    def _scopes(self, security: Security) -> list[str]:
+        """The scopes that are needed; on the way, the scheme is noted."""
+        scheme = security.scheme()
+        if self._security.setdefault(security.name, scheme) != scheme:
+            raise ConfigurationError(
+                f"Two ways to authenticate are called {security.name!r}. Give one of them another name=."
+            )
+        return list(security.scopes)
+
+
+def _meaning(problem: type[Problem]) -> str:
+    """What a problem means: the first paragraph of its docstring, or the phrase of its status."""
+    text = docstring.parsed((problem.__dict__.get("__doc__") or "").strip()).summary
+    text = text.removeprefix(f"{problem.status}: ").strip()
+    return text[:1].upper() + text[1:] if text else problem.title or phrase(problem.status)
+
+
+def _headers(problems: Iterable[type[Problem]]) -> dict[str, Any]:
+    found = {
+        name: {"description": meaning, "schema": {"type": type}}
+        for base, (name, meaning, type) in _HEADERS.items()
+        if any(issubclass(problem, base) for problem in problems)
+    }
+    return {"headers": found} if found else {}

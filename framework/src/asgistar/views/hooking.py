@@ -1,0 +1,178 @@
+"""What a plan has around its view where there are hooks: written as source.
+
+Each hook is inside of those before it: its on_request is called after theirs, its on_response before theirs,
+and only if its on_request has gone well. The components that it asks for are made before its on_request, and
+end after its on_response; those of the view end before all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from asgistar.hooks import Hook, Outcome, hook, provided
+from asgistar.routing.endpoint import Endpoint
+from asgistar.views.making import Around, write_components
+from asgistar.views.source import Source
+from asgistar.views.unit import Unit, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Hooked:
+    """A hook in a plan.
+
+    Attributes:
+        variable: what the source calls it.
+        methods: what is called.
+        needed: the components that are made for it.
+    """
+
+    hook: Hook
+    variable: str
+    methods: Mapping[str, Unit]
+    needed: Sequence[Unit]
+
+    @property
+    def comes_after(self) -> bool:
+        """Whether it has something to do after the view."""
+        return "on_response" in self.methods or "on_error" in self.methods
+
+    @property
+    def cleans_up(self) -> bool:
+        """Whether what is made for it has an end."""
+        return any(unit.component is not None and unit.component.cleans_up for unit in self.needed)
+
+    def call(self, method: str) -> str:
+        """The call of a method."""
+        waits = "await " if self.hook.is_async(method) else ""
+        return f"{waits}{self.variable}.{method}({self.methods[method].arguments()})"
+
+
+def hooks_of(endpoint: Endpoint, units: Units, around: Around) -> list[Hooked]:
+    """The hooks of an endpoint, with what is called for them added to `units`.
+
+    Raises:
+        ConfigurationError: one is none, or a parameter can come from nowhere.
+    """
+    found = []
+    for number, value in enumerate(endpoint.options.get("hooks", ()), 1):
+        if id(value) not in around.hooks:
+            around.hooks[id(value)] = hook(value)
+        each = around.hooks[id(value)]
+        variable = f"{each.name}_{number}"
+        before = len(units.all)
+        methods = {
+            method: units.add(signature, f"{variable}_{method}_", provided=provided(method, signature))
+            for method, signature in each.signatures.items()
+        }
+        found.append(Hooked(each, variable, methods, units.all[before:]))
+    return found
+
+
+class Hooking:
+    """Writes the hooks around a call.
+
+    Args:
+        source: where it is written.
+        hooks: from the outside in.
+        call: the call of the view, with `send` as it is to be written in it.
+        sends_itself: it may send its response itself.
+    """
+
+    def __init__(
+        self, source: Source, hooks: list[Hooked], around: Around, call: str, sends_itself: bool
+    ) -> None:
+        self._source = source
+        self._hooks = hooks
+        self._around = around
+        self._call = call
+        self._sends_itself = sends_itself
+
+    def write(self) -> None:
+        """Write it, from the first hook to the response."""
+        write = self._source.write
+        if not any(hooked.comes_after for hooked in self._hooks):
+            self._write_from(0, False)
+            return
+        write("outcome = Outcome(scope, failed)", Outcome=Outcome, failed=self._around.failed)
+        first = next(index for index, hooked in enumerate(self._hooks) if hooked.comes_after)
+        # What ends around the first hook that is told of an error may have an error of its own.
+        guarded = any(hooked.cleans_up for hooked in self._hooks[: first + 1])
+        if guarded:
+            write("try:")
+            self._source.depth += 1
+        self._write_from(0, False)
+        if guarded:
+            self._source.depth = 1
+            self._write_except()
+        write("return outcome.end()")
+
+    def _write_from(self, index: int, inside: bool) -> None:
+        """Write a hook and all that is inside of it.
+
+        Args:
+            inside: a component has been entered since the last `try`.
+        """
+        source, write = self._source, self._source.write
+        if index == len(self._hooks):
+            self._write_view()
+            return
+        hooked = self._hooks[index]
+        depth = source.depth
+        write_components(source, hooked.needed, self._around)
+        inside = inside or hooked.cleans_up
+        if hooked.hook.of_each_request:
+            write(f"{hooked.variable} = {hooked.variable}_class()")
+            source.names[f"{hooked.variable}_class"] = hooked.hook.value
+        else:
+            source.names[hooked.variable] = hooked.hook.value
+        if "on_request" in hooked.methods:
+            write(hooked.call("on_request"))
+        if not hooked.comes_after:
+            self._write_from(index + 1, inside)
+            source.depth = depth
+            return
+        write("try:")
+        source.depth += 1
+        self._write_from(index + 1, False)
+        source.depth -= 1
+        self._write_except()
+        self._write_after(hooked)
+        if inside:
+            write("outcome.pass_on()")
+        source.depth = depth
+
+    def _write_except(self) -> None:
+        self._source.write("except Exception as error:")
+        self._source.write("outcome.fail(error)", 1)
+
+    def _write_after(self, hooked: Hooked) -> None:
+        write = self._source.write
+        if "on_error" in hooked.methods:
+            write("if outcome.unhandled:")
+            write("try:", 1)
+            write(hooked.call("on_error"), 2)
+            write("except Exception as error:", 1)
+            write("outcome.contain(error)", 2)
+        if "on_response" in hooked.methods:
+            if self._sends_itself:
+                write("if not outcome.begun:")
+                write(hooked.call("on_response"), 1)
+            else:
+                write(hooked.call("on_response"))
+
+    def _write_view(self) -> None:
+        write = self._source.write
+        after = [hooked for hooked in self._hooks if hooked.comes_after]
+        if not after:
+            write(f"return await {self._call}")
+            return
+        responding = [hooked for hooked in reversed(after) if "on_response" in hooked.methods]
+        if self._sends_itself and responding:
+            write("async def respond():")
+            for hooked in responding:
+                write(hooked.call("on_response"), 1)
+            write("hooked_send = outcome.sending(send, respond)")
+            write(f"outcome.reply = await {self._call.replace(' send,', ' hooked_send,')}")
+        else:
+            write(f"outcome.reply = await {self._call}")

@@ -1,0 +1,101 @@
+"""What the texts of a form mean, beyond what texts of a query mean: a form is filled in by people.
+
+An empty text is a text; for any other type it says that there is nothing: null where the type has it, else as
+if the field weren't there. A checkbox says "on". An input for a time leaves the seconds out (HTML Standard
+§4.10.5.1.11). What isn't made of one text, such as an object in an object, is JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from asgistar.data import is_simple, takes_many, unwrapped
+from asgistar.http.forms import ABSENT
+
+_TEXTS = (inspect.StrType, inspect.BytesType, inspect.AnyType)
+_TIMES = (inspect.DateTimeType, inspect.TimeType)
+_BOOLS = {
+    "on": True, "true": True, "yes": True, "1": True,
+    "off": False, "false": False, "no": False, "0": False,
+}  # fmt: skip
+_MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Lax:
+    """Makes of a text what is then converted to a type.
+
+    Attributes:
+        empty: what an empty text stands for: None, or `ABSENT`.
+        is_json: the text is JSON.
+        has_bool: it may be a checkbox.
+        has_time: it may be a time.
+    """
+
+    empty: Any
+    is_json: bool = False
+    has_bool: bool = False
+    has_time: bool = False
+
+    def __call__(self, text: str) -> Any:
+        """What the text means."""
+        text = text.strip()
+        if not text:
+            return self.empty
+        if self.is_json:
+            return _json(text)
+        if self.has_bool and text.lower() in _BOOLS:
+            return _BOOLS[text.lower()]
+        if self.has_time and _MINUTES.fullmatch(text):
+            return text + ":00"
+        return text
+
+
+def reader(info: inspect.Type) -> Lax | None:
+    """What makes of a text what is then converted to a type; None: the text itself is."""
+    members = _members(info)
+    empty = None if any(isinstance(each, inspect.NoneType) for each in members) else ABSENT
+    if takes_many(info) and is_simple(info):
+        items = [each.item_type for each in members if hasattr(each, "item_type")]
+        members = [each for item in items for each in _members(item)]
+        empty = ABSENT
+    if any(isinstance(each, _TEXTS) or _has_empty(each) for each in members):
+        return None
+    return Lax(
+        empty,
+        is_json=not all(map(is_simple, members)),
+        has_bool=any(isinstance(each, inspect.BoolType) for each in members),
+        has_time=any(isinstance(each, _TIMES) for each in members),
+    )
+
+
+def is_bool(info: inspect.Type) -> bool:
+    """Whether it is a checkbox."""
+    members = [each for each in _members(info) if not isinstance(each, inspect.NoneType)]
+    return len(members) == 1 and isinstance(members[0], inspect.BoolType)
+
+
+def _members(info: inspect.Type) -> list[Any]:
+    info = unwrapped(info)
+    if isinstance(info, inspect.UnionType):
+        return [member for each in info.types for member in _members(each)]
+    return [info]
+
+
+def _has_empty(info: inspect.Type) -> bool:
+    """Whether it is a choice, and one of the choices is empty."""
+    if isinstance(info, inspect.LiteralType):
+        return "" in info.values
+    return isinstance(info, inspect.EnumType) and any(each.value == "" for each in info.cls)
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text

@@ -1,0 +1,130 @@
+"""What a plan makes for the functions that it calls: what is given by type, and components, as source."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from asgistar.components import AppValues, Components
+from asgistar.hooks import Hook
+from asgistar.http.response import Reply
+from asgistar.routing.endpoint import Endpoint
+from asgistar.types import Scope
+from asgistar.views.given import given
+from asgistar.views.parameters import is_stream
+from asgistar.views.source import Source
+from asgistar.views.unit import Unit
+
+InThread = Callable[..., Awaitable[Any]]
+"""Calls a function, with keyword arguments, in a thread."""
+
+Failed = Callable[[Scope, Exception], Reply]
+"""The response to a request that an error ended; who handles it tells of it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is around all plans of an application.
+
+    Attributes:
+        app: the application.
+        in_thread: runs views that aren't `async def`.
+        components: what can be asked for by type.
+        app_values: the values of the components that live as long as the application.
+        failed: makes responses of errors.
+        hooks: what has been found out of hooks, by the id of what they were made of.
+    """
+
+    app: Any
+    in_thread: InThread
+    components: Components
+    app_values: AppValues
+    failed: Failed
+    hooks: dict[int, Hook] = field(default_factory=dict)
+
+
+def write_given(
+    source: Source, endpoint: Endpoint, units: Iterable[Unit], around: Around, shared: Iterable[str] = ()
+) -> set[str]:
+    """Make what is given by its type, once.
+
+    Args:
+        shared: variables that are there already.
+
+    Returns:
+        the variables that have been made.
+    """
+    made: set[str] = set()
+    for unit in units:
+        for each in unit.inputs:
+            found = given(each.type) if each.where == "given" else None
+            if found is None:
+                continue
+            unit.given[each.argument] = found.variable
+            if found.variable not in made and found.variable not in shared:
+                made.add(found.variable)
+                source.names |= {
+                    "endpoint": endpoint,
+                    "body_limit": endpoint.options.get("body_limit", 0),
+                    "application": around.app,
+                    **found.names,
+                }
+                source.write(f"{found.variable} = {found.expression}")
+    return made
+
+
+def used(units: Iterable[Unit]) -> set[str]:
+    """The variables that functions are given; and the request, if they read its body."""
+    variables = set()
+    for unit in units:
+        variables |= set(unit.given.values())
+        for each in unit.inputs:
+            if each.where in ("body", "form"):
+                variables.add("request")
+            elif each.where == "given" and (found := given(each.type)) is not None:
+                variables.add(found.variable)
+    return variables
+
+
+def write_sharing(source: Source, units: Iterable[Unit]) -> None:
+    """Let a request and other parameters have the same body."""
+    wheres = {each.where: each for unit in units for each in unit.inputs}
+    body = wheres.get("body")
+    if body is not None:
+        source.write(f"receive = request.{'passed' if is_stream(body.type) else 'kept'}")
+    elif "form" in wheres:
+        source.write("receive = request.passed")
+
+
+def write_components(source: Source, units: Iterable[Unit], around: Around) -> None:
+    """Make the values of components, each in the context of those before it."""
+    for unit in units:
+        component = unit.component
+        if component is None:
+            continue
+        variable = unit.name.removesuffix("_")
+        if component.lifetime == "app":
+            source.names |= {"app_values": around.app_values, f"{variable}_key": component}
+            source.write(f"{variable} = app_values[{variable}_key]")
+            continue
+        source.names[f"provide_{variable}"] = component.entered()
+        call = f"provide_{variable}({unit.arguments()})"
+        if component.cleans_up:
+            source.write(f"{'async ' if component.is_async else ''}with {call} as {variable}:")
+            source.depth += 1
+        else:
+            source.write(f"{variable} = {'await ' if component.is_async else ''}{call}")
+
+
+def write_call(source: Source, target: str, unit: Unit, is_async: bool) -> None:
+    """Call the view.
+
+    Args:
+        target: what stands before the call: "result = ", or nothing.
+    """
+    arguments = unit.arguments()
+    if is_async:
+        source.write(f"{target}await view({arguments})")
+    else:
+        source.write(f"{target}await in_thread(view{arguments and ', ' + arguments})")

@@ -1,0 +1,157 @@
+"""Every answer that tells of a problem is what the document says of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from asgistar import App, NotFound, Problem, Route
+from framework.tests.conftest import Client
+from framework.tests.openapi.shop import TOKEN, shop
+
+JSON = {"content-type": "application/json"}
+SOMEBODY = {"authorization": f"Bearer {TOKEN}"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+NOBODY = "/products/11111111-1111-1111-1111-111111111111/"
+TOOL = b'{"name": "hammer", "price": 1, "kind": "tool"}'
+
+PROVOKED: list[tuple[str, str, str, int, dict[str, Any]]] = [
+    ("get", "/products/", "/products/?q=%ff", 400, {}),
+    ("get", "/products/", "/products/?limit=0&color=pink", 422, {}),
+    ("post", "/products/", "/products/", 400, {"body": b"{", "headers": {**JSON, **SOMEBODY}}),
+    ("post", "/products/", "/products/", 401, {"body": TOOL, "headers": JSON}),
+    ("post", "/products/", "/products/", 409, {"body": TOOL, "headers": {**JSON, **SOMEBODY}}),
+    (
+        "post",
+        "/products/",
+        "/products/",
+        413,
+        {"body": b"{", "headers": {**JSON, "content-length": "99999999"}},
+    ),
+    ("post", "/products/", "/products/", 415, {"body": b"a,b", "headers": {"content-type": "text/csv"}}),
+    ("post", "/products/", "/products/", 422, {"body": b'{"price": -1}', "headers": {**JSON, **SOMEBODY}}),
+    ("get", "/products/{id}/", NOBODY, 404, {}),
+    ("patch", "/products/{id}/", NOBODY, 400, {"body": b"", "headers": {**JSON, **SOMEBODY}}),
+    ("patch", "/products/{id}/", NOBODY, 401, {"body": b"{}", "headers": JSON}),
+    ("patch", "/products/{id}/", NOBODY, 404, {"body": b"{}", "headers": {**JSON, **SOMEBODY}}),
+    (
+        "patch",
+        "/products/{id}/",
+        NOBODY,
+        413,
+        {"body": b"{}", "headers": {**JSON, "content-length": "99999999"}},
+    ),
+    ("patch", "/products/{id}/", NOBODY, 415, {"body": b"{}", "headers": SOMEBODY}),
+    ("patch", "/products/{id}/", NOBODY, 422, {"body": b'{"name": 1}', "headers": {**JSON, **SOMEBODY}}),
+    ("delete", "/products/{id}/", NOBODY, 401, {}),
+    ("delete", "/products/{id}/", NOBODY, 404, {"headers": SOMEBODY}),
+    (
+        "put",
+        "/products/picture",
+        "/products/picture",
+        400,
+        {"headers": {"content-type": "multipart/form-data"}},
+    ),
+    ("put", "/products/picture", "/products/picture", 415, {"body": b"{}", "headers": JSON}),
+    ("post", "/login", "/login", 400, {"body": b"name=%ff", "headers": FORM}),
+    (
+        "post",
+        "/login",
+        "/login",
+        413,
+        {"body": b"name=%ff", "headers": {**FORM, "content-length": "99999999"}},
+    ),
+    ("post", "/login", "/login", 415, {"body": b"{}", "headers": JSON}),
+    ("post", "/login", "/login", 422, {"body": b"name=", "headers": FORM}),
+    ("post", "/echo", "/echo", 413, {"body": b"x" * 100_001}),
+    ("get", "/numbers", "/numbers?n=1&n=2", 400, {}),
+    ("get", "/numbers", "/numbers?n=11", 422, {}),
+    ("get", "/page", "/page", 422, {"headers": {"cookie": "lang=fr"}}),
+    ("get", "/text/{year}/{color}-{slug}", "/text/1800/red-a", 404, {}),
+    ("get", "/days/{day}/{rest}", "/days/2026-11-22/a?ratio=1&ratio=1", 400, {}),
+    ("get", "/days/{day}/{rest}", "/days/2026-02-30/a", 404, {}),
+    ("get", "/days/{day}/{rest}", "/days/2026-11-22/a?ratio=x", 422, {}),
+    ("get", "/teapot", "/teapot?hot=1&hot=1", 400, {}),
+    ("get", "/teapot", "/teapot?hot=hot", 422, {}),
+    ("get", "/anything", "/anything?%ff", 400, {}),
+    ("get", "/anything", "/anything?flags=a&flags=1&flags=b", 422, {}),
+]
+NOT_PROVOKED = {
+    # Nothing that is there forbids anybody anything, or is in conflict with anything.
+    ("post", "/products/", 403),
+    ("patch", "/products/{id}/", 403),
+    ("delete", "/products/{id}/", 403),
+    ("post", "/nothing", 409),
+    # The same as for the other form.
+    ("put", "/products/picture", 413),
+    ("put", "/products/picture", 422),
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target", "status", "options"),
+    PROVOKED,
+    ids=[f"{method} {target} {status}" for method, _, target, status, _ in PROVOKED],
+)
+async def test_a_problem_is_what_the_document_says_of_it(
+    method: str, path: str, target: str, status: int, options: dict[str, Any]
+) -> None:
+    app = shop()
+    async with app.scope():
+        answer = await Client(app)(method.upper(), target, **options)
+    assert answer.status == status, answer.body
+    documented = _response(app.openapi(), method, path, status)
+    media_type, media = next(iter(documented["content"].items()))
+    assert answer.headers["content-type"] == media_type
+    errors = Draft202012Validator({**media["schema"], "components": app.openapi()["components"]})
+    errors.validate(json.loads(answer.body))
+    for name in documented.get("headers", ()):
+        assert name.lower() in answer.headers
+
+
+def test_all_problems_that_are_documented_are_provoked() -> None:
+    document = shop().openapi()
+    documented = {
+        (method, path, int(status))
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        for status in operation["responses"]
+        if status.startswith("4") and not method.startswith("x-")
+    }
+    assert documented == {(method, path, status) for method, path, _, status, _ in PROVOKED} | NOT_PROVOKED
+
+
+def _response(document: dict[str, Any], method: str, path: str, status: int) -> Any:
+    found = document["paths"][path][method]["responses"][str(status)]
+    if "$ref" in found:
+        found = document["components"]["responses"][found["$ref"].rpartition("/")[2]]
+    return found
+
+
+async def test_other_shapes_of_errors_are_documented_as_they_are() -> None:
+    class Short:
+        media_type = "application/json"
+
+        def render(self, problem: Problem) -> bytes:
+            return json.dumps({"error": problem.status}).encode()
+
+        def schema(self, problem: type[Problem]) -> dict[str, Any]:
+            return {
+                "type": "object",
+                "properties": {"error": {"const": problem.status}},
+                "required": ["error"],
+            }
+
+    def detail(id: int) -> str:
+        raise NotFound
+
+    app = App([Route("/<id>", "GET", detail)], errors=Short())
+    ((media_type, media),) = _response(app.openapi(), "get", "/{id}", 404)["content"].items()
+    answer = await Client(app).get("/1")
+    assert media_type == answer.headers["content-type"] == "application/json"
+    validator = Draft202012Validator({**media["schema"], "components": app.openapi()["components"]})
+    validator.validate(json.loads(answer.body))
+    assert not validator.is_valid({"error": 400})

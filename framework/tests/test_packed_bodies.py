@@ -1,0 +1,112 @@
+"""Bodies in msgpack, where they are switched on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asgistar import App, Body, Include, Route, Struct
+
+if TYPE_CHECKING:
+    from framework.tests.conftest import Client, Connect
+
+pack = msgspec.msgpack.encode
+MSGPACK = {"content-type": "application/msgpack"}
+
+
+class Note(Struct):
+    title: str
+    when: datetime | None = None
+    data: bytes = b""
+
+
+async def create(note: Note) -> str:
+    return f"{note.title} {note.when} {len(note.data)}"
+
+
+async def optional(note: Note | None = None) -> bool:
+    return note is None
+
+
+@pytest.fixture
+def ask(client: Connect) -> Client:
+    return client(
+        [
+            Route("/notes", "POST", create),
+            Route("/optional", "POST", optional),
+            Include("/json", [Route("/notes", "POST", create)], msgpack=False),
+        ],
+        msgpack=True,
+        body_limit=1000,
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/msgpack", "Application/X-Msgpack; a=b", "application/vnd.msgpack"]
+)
+async def test_a_body_may_be_msgpack(content_type: str, ask: Client) -> None:
+    body = pack({"title": "a", "when": datetime(2026, 11, 22, tzinfo=UTC), "data": b"\0\1"})
+    answer = await ask.post("/notes", body=body, headers={"content-type": content_type})
+    assert answer.json == "a 2026-11-22 00:00:00+00:00 2"
+
+
+async def test_a_body_may_be_json_all_the_same(ask: Client) -> None:
+    assert (await ask.post("/notes", {"title": "a", "data": "AAE="})).json == "a None 2"
+    assert (await ask.post("/notes", {"title": 1})).errors == [("body", "title", "type")]
+
+
+async def test_it_is_taken_where_it_is_switched_on(ask: Client) -> None:
+    answer = await ask.post("/json/notes", body=pack({"title": "a"}), headers=MSGPACK)
+    assert (answer.status, answer.headers["accept"]) == (415, "application/json")
+    answer = await ask.post("/notes", body=b"a", headers={"content-type": "text/plain"})
+    assert (answer.status, answer.headers["accept"]) == (415, "application/json, application/msgpack")
+    assert answer.json["detail"] == (
+        "The body must be application/json or application/msgpack; it is text/plain."
+    )
+    assert (await ask.post("/notes", body=pack({"title": "a"}))).status == 415
+    headers = {**MSGPACK, "content-encoding": "gzip"}
+    assert (await ask.post("/notes", body=pack({"title": "a"}), headers=headers)).status == 415
+
+
+async def test_all_that_is_wrong_is_told(ask: Client) -> None:
+    answer = await ask.post("/notes", body=pack({"when": 1, "data": None}), headers=MSGPACK)
+    assert answer.errors == [
+        ("body", "title", "missing"),
+        ("body", "when", "type"),
+        ("body", "data", "type"),
+    ]
+    answer = await ask.post("/notes", body=pack({1: 2, b"title": "a"}), headers=MSGPACK)
+    assert answer.status == 422
+
+
+@pytest.mark.parametrize("body", [b"\xc1", b"\x81", pack({"title": "a"}) + b"a", b"\x91" * 900, b"\xa1\xff"])
+async def test_what_is_not_msgpack_is_400(body: bytes, ask: Client) -> None:
+    answer = await ask.post("/notes", body=body, headers=MSGPACK)
+    assert answer.status == 400
+    assert answer.json["detail"].startswith("The body is not msgpack that can be read: ")
+
+
+async def test_a_body_is_missing_too_large_or_cut_off_as_in_json(ask: Client) -> None:
+    assert (await ask.post("/notes", headers=MSGPACK)).json["detail"] == "The body is missing."
+    assert (await ask.post("/optional", headers=MSGPACK)).json is True
+    assert (await ask.post("/optional", body=pack({"title": "a"}), headers=MSGPACK)).json is False
+    assert (await ask.post("/notes", body=bytes(1001), headers=MSGPACK)).status == 413
+    assert (await ask.post("/notes", body=[b"\x81", None], headers=MSGPACK)).status == 0
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=100), st.sampled_from([Body[Any], Note, Body[dict[int, str]]]))
+async def test_whatever_comes_is_read_or_refused(body: bytes, annotation: Any) -> None:
+    from framework.tests.conftest import Client
+
+    async def view(x: Any) -> None: ...
+
+    view.__annotations__["x"] = annotation
+    client = Client(App([Route("/", "POST", view)], msgpack=True))
+    for sent in (body, b"\x81\xa5title" + body):
+        assert (await client.post("/", body=sent, headers=MSGPACK)).status in (204, 400, 422)
