@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 import asgiworker
-from asgistar import App, Background, Lines, NotFound, Response, Route, Struct, background, component
+from asgistar import (
+    App,
+    Background,
+    Lines,
+    NotFound,
+    Response,
+    Route,
+    Struct,
+    WebSocketRoute,
+    background,
+    component,
+)
+from asgistar.websocket import WebSocket
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect
@@ -144,6 +157,24 @@ async def test_it_follows_every_kind_of_response(kind: str, log: Log) -> None:
             assert (await http.get(server.url)).is_success
         await asyncio.wait_for(log.ended.wait(), 10)
     assert log.seen == ["content", "job"]
+
+
+async def test_it_follows_a_websocket_too(log: Log) -> None:
+    async def job() -> None:
+        log.seen.append("job")
+        log.ended.set()
+
+    async def view(socket: WebSocket[str, str], background: Background) -> None:
+        background.add(job)
+        async for message in socket:
+            log.seen.append(message)
+
+    app = App([WebSocketRoute("/", view)])
+    async with asgiworker.running(app) as server:
+        async with connect(server.url.replace("http", "ws")) as socket:
+            await socket.send("a")
+        await asyncio.wait_for(log.ended.wait(), 10)
+    assert log.seen == ["a", "job"]
 
 
 async def test_nothing_is_done_if_the_view_raises(log: Log, client: Connect) -> None:

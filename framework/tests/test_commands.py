@@ -119,7 +119,7 @@ def test_hyphens_and_underscores_are_the_same_in_names() -> None:
     assert list(app.commands) == ["create_user"]
     with pytest.raises(
         ConfigurationError,
-        match=r"^The command create_user of .*other\(\) at .*py:\d+ has the name of the command create-user of",
+        match=r"^The command create_user of .*other\(\) at .*py:\d+ has the name of the command create-user",
     ):
         App([], commands=[Command("create-user", other), Command("create_user", other)])
 

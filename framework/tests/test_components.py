@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NewType
 
@@ -671,3 +672,72 @@ def test_the_plan_of_a_view_with_components() -> None:
         '        return 200, [JSON, (b"content-length", b"%d" % len(content))], content\n'
         "    raise swallowed()\n"
     )
+
+
+# --- threads ----------------------------------------------------------------------------------------------
+
+
+class Thread(str):
+    """The name of a thread."""
+
+
+class Opened(list[str]):
+    """The threads in which something was opened, used and closed."""
+
+
+@component(thread=True)
+def thread() -> Thread:
+    return Thread(threading.current_thread().name)
+
+
+@component(thread=True)
+def opened(thread: Thread) -> Iterator[Opened]:
+    names = Opened([threading.current_thread().name])
+    try:
+        yield names
+    except LookupError:
+        names.append("failed")
+        raise
+    finally:
+        names.append(threading.current_thread().name)
+
+
+async def test_a_component_that_blocks_is_called_in_a_thread(client: Connect) -> None:
+    seen: list[Opened] = []
+
+    async def view(thread: Thread, opened: Opened) -> str:
+        seen.append(opened)
+        opened.append(threading.current_thread().name)
+        return str(thread)
+
+    answer = await client([Route("/", "GET", view)], components=[thread, opened]).get("/")
+    assert answer.json.startswith("asgistar")
+    (names,) = seen
+    assert [name.partition("_")[0] for name in names] == ["asgistar", "MainThread", "asgistar"]
+
+
+async def test_a_component_in_a_thread_sees_the_error_of_the_view(client: Connect) -> None:
+    seen: list[Opened] = []
+
+    async def view(opened: Opened) -> None:
+        seen.append(opened)
+        raise LookupError
+
+    answer = await client([Route("/", "GET", view)], components=[thread, opened]).get("/")
+    assert answer.status == 500
+    assert seen[0][1] == "failed"
+
+
+async def test_a_component_in_a_thread_outside_of_requests() -> None:
+    async with App([], components=[thread, opened]).scope() as scope:
+        assert not (await scope.get(Thread)).startswith("MainThread")
+        names = await scope.get(Opened)
+        assert names[0] != "MainThread"
+    assert names[-1] != "MainThread"
+
+
+def test_an_async_component_is_not_called_in_a_thread() -> None:
+    async def provide() -> Thread: ...  # type: ignore[empty-body]
+
+    with pytest.raises(ConfigurationError, match="is async: it can't be called in a thread"):
+        component(thread=True)(provide)

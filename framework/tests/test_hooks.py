@@ -15,6 +15,7 @@ from asgistar import (
     Conflict,
     Events,
     Forbidden,
+    Form,
     Header,
     Include,
     NotFound,
@@ -208,6 +209,24 @@ async def test_a_hook_may_change_the_response(client: Connect) -> None:
     assert answer.headers["set-cookie"].startswith("seen=yes")
 
 
+async def test_a_hook_may_put_text_in_the_place_of_the_content(client: Connect) -> None:
+    class Changing:
+        def on_response(self, response: Response) -> None:
+            response.content = "grün"  # type: ignore[assignment]
+
+    answer = await client(ROUTES, hooks=[Changing]).get("/")
+    assert (answer.body.decode(), answer.headers["content-length"]) == ("grün", "5")
+
+
+async def test_a_class_of_an_extension_may_be_a_hook(client: Connect) -> None:
+    class Keeping(dict[str, str]):
+        def on_request(self) -> None:
+            LOG.append(f"has {len(self)}")
+
+    await client(ROUTES, hooks=[Keeping]).get("/")
+    assert LOG == ["has 0", "view"]
+
+
 async def test_a_response_of_a_view_comes_to_hooks_as_it_is(client: Connect) -> None:
     async def text() -> Text:
         return Text("hi", headers={"x-a": "b"})
@@ -261,6 +280,23 @@ async def test_a_stream_that_fails_before_it_begins_is_a_response_like_another(c
     ask = client([Route("/", "GET", events)], hooks=[Noting("a")])
     assert (await ask.get("/")).status == 404
     assert LOG == ["a request", "a response 404"]
+
+
+async def test_a_stream_that_breaks_off_is_an_error_but_no_other_response() -> None:
+    async def events() -> Events[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope: Any = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(ZeroDivisionError):
+        await App([Route("/", "GET", events)], hooks=[Noting("a")])(scope, _waiting(), send)
+    assert sent.count("http.response.start") == 1
+    assert LOG == ["a request", "a response 200", "a error ZeroDivisionError()"]
 
 
 def _waiting() -> Any:
@@ -496,6 +532,19 @@ class Unknown:
 def test_hooks_that_cannot_work_are_found_at_start_up(hook: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         App(ROUTES, hooks=[hook])
+
+
+def test_the_body_comes_once_for_hooks_and_views() -> None:
+    class Reading:
+        def on_request(self, body: Body[bytes]) -> None: ...
+
+    async def whole(body: Body[bytes]) -> None: ...
+
+    async def form(title: Form[str]) -> None: ...
+
+    for reading in (whole, form):
+        with pytest.raises(ConfigurationError, match=r"both|body"):
+            App([Route("/", "POST", reading)], hooks=[Reading])
 
 
 def test_what_hooks_say_that_they_raise_is_among_the_problems_of_a_route() -> None:

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 import asgiworker
-from asgistar import App, Body, ConfigurationError, Include, Route, Struct, component
+from asgistar import App, Body, ConfigurationError, Form, Include, Route, Struct, component
 from asgistar.http import URL, Client, Cookies, Headers, QueryParams, Request
+from asgistar.views.given import given
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect
@@ -143,6 +144,20 @@ async def test_a_stream_is_read_once(client: Connect) -> None:
         return "read"
 
     assert (await client(Route("/", "POST", view)).post("/", body=b"a")).json == "read"
+
+
+async def test_a_form_is_not_kept_for_the_request(client: Connect) -> None:
+    async def view(request: Request, title: Form[str]) -> str:
+        with pytest.raises(RuntimeError, match="read already"):
+            await request.body()
+        return title
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await client(Route("/", "POST", view)).post("/", body=b"title=a", headers=form)).json == "a"
+
+
+def test_a_type_that_cannot_be_looked_up_is_not_given() -> None:
+    assert given([]) is None
 
 
 async def test_an_empty_body_is_a_stream_of_nothing(client: Connect) -> None:

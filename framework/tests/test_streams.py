@@ -18,6 +18,7 @@ import pytest
 import asgiworker
 from asgistar import (
     App,
+    Background,
     ConfigurationError,
     Event,
     Events,
@@ -392,12 +393,18 @@ async def test_who_goes_on_after_being_cancelled_is_stopped_at_the_next_item(ste
 
 
 async def test_a_client_that_reads_nothing_holds_the_stream_and_leaving_ends_it(steps: Steps) -> None:
-    async def view() -> Lines[str]:
+    kept = []  # else it would be ended for nobody wants it any more
+
+    async def endless() -> AsyncIterator[str]:
         try:
             while True:
                 yield "x" * 100_000
         finally:
             steps.add("ended")
+
+    async def view() -> Lines[str]:
+        kept.append(endless())
+        return kept[0]
 
     async with served(Route("/", "GET", view)) as http:
         async with http.stream("GET", "/") as answer:
@@ -551,6 +558,36 @@ async def test_events_give_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> Non
         go_on.set()
         rest = [line async for line in lines]
     assert [line for line in rest if line not in ("", ":")] == ["data: 2"]
+
+
+class Marked:
+    """A hook that asks for what views can ask for."""
+
+    def on_request(self, headers: ResponseHeaders, background: Background) -> None:
+        headers["x-hook"] = "1"
+        background.add(DONE.append, "hook")
+
+
+DONE: list[str] = []
+
+
+async def test_hooks_have_a_say_in_headers_and_work_of_streams_too() -> None:
+    async def lines(background: Background) -> Lines[int]:
+        background.add(DONE.append, "view")
+        yield 1
+
+    async def whole() -> int:
+        return 1
+
+    DONE.clear()
+    app = App([Route("/lines", "GET", lines), Route("/whole", "GET", whole)], hooks=[Marked])
+    async with (
+        asgiworker.running(app, lifespan="on") as server,
+        httpx.AsyncClient(base_url=server.url) as http,
+    ):
+        for path in ("/lines", "/whole"):
+            assert (await http.get(path)).headers["x-hook"] == "1"
+    assert sorted(DONE) == ["hook", "hook", "view"]
 
 
 # --- cancel -----------------------------------------------------------------------------------------------

@@ -267,6 +267,22 @@ async def test_text_and_bytes_come_as_they_are(url: str) -> None:
         assert await closed(client) == (1003, "Messages must be binary.")
 
 
+async def test_messages_may_be_models_of_pydantic() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    Model: Any = pydantic.create_model("Model", number=(int, ...))  # noqa: N806
+
+    async def doubles(socket: Any) -> None:
+        async for message in socket:
+            await socket.send(message.number * 2)
+
+    doubles.__annotations__["socket"] = WebSocket[Model, int]
+    app = App([WebSocketRoute("/", doubles)])
+    texts = [{"type": "websocket.receive", "text": text} for text in ('{"number": 2}', '{"number": "x"}')]
+    sent = await talk(app, "/", *texts)
+    assert sent[1]["text"] == "4"
+    assert (sent[2]["code"], sent[2]["reason"].partition(":")[0]) == (1007, "number")
+
+
 async def test_what_a_view_sends_must_be_what_it_says(url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with connect(f"{url}/wrong") as client:
         assert (await closed(client))[0] == 1011

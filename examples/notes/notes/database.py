@@ -14,12 +14,6 @@ from notes.settings import Settings
 
 
 @component(scope="app")
-def settings() -> Settings:
-    """The settings, read once."""
-    return Settings()
-
-
-@component(scope="app")
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """The connections to the database; they are closed when the application stops."""
     made = create_async_engine(settings.url, pool_pre_ping=True)
@@ -30,15 +24,21 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 def _prepared(connection: Any, entry: ConnectionPoolEntry) -> None:
-    """SQLite: foreign keys hold, and those who read don't wait for the one who writes."""
+    """SQLite as we want it: foreign keys hold, who reads doesn't wait for who writes, ü is the small Ü."""
     cursor = connection.cursor()
     for line in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {line}")
     cursor.close()
+    connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
 
 
 @component
 async def session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """A session for a request: committed before the response starts, rolled back if the view raises."""
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+    """A session for a request: committed before the response starts, rolled back if the view raises.
+
+    It takes a connection with its first query. A view that then waits for something else commits before that,
+    and so gives the connection back.
+    """
+    async with AsyncSession(engine, expire_on_commit=False) as session:
         yield session
+        await session.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +11,11 @@ from notes.settings import Settings
 
 
 class Folder:
-    """Where the content of attachments is."""
+    """Where the content of attachments is.
+
+    Args:
+        path: of the folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,10 +29,16 @@ class Folder:
         for id in ids:
             self.file(id).unlink(missing_ok=True)
 
+    def files(self, before: float) -> Iterator[Path]:
+        """What is there since before that time, in seconds since 1970."""
+        for file in self.path.iterdir():
+            if file.stat().st_mtime < before:
+                yield file
+
 
 @component(scope="app")
 def folder(settings: Settings) -> Folder:
     """The folder, made if it isn't there."""
     path = Path(settings.attachments)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Folder(path)

@@ -1,130 +1,145 @@
 """Live updates: what happens to notes, told to every page that is open.
 
-Requests are served by several processes, so changes go through the database: a table that only grows, which
-one task in each process reads while somebody listens.
+Requests are served by several processes, so changes go through the database. Those of a user are numbered
+1, 2, 3, …: whoever has seen number 7 asks for what comes after it. One task in each process looks whose
+number has grown, while somebody listens; so nothing piles up for slow clients, they just read later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Annotated, Literal
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from asgistar import Event, Events, Header, Route, Struct, WebSocket, WebSocketRoute, component
-from notes.models import ChangeRow, now
+from asgistar import Event, Events, Header, Meta, Route, Struct, WebSocket, WebSocketRoute, component
+from notes.models import ChangeRow, NoteRow, UserRow
 from notes.users import Identity
 
-INTERVAL = 0.3  # seconds between two looks
-KEPT = timedelta(days=1)
-"""So long changes are kept: who comes back later reads everything anew."""
-LATE = timedelta(seconds=10)
-"""A transaction that takes longer than that may be missed: numbers are given before they are committed."""
-WAITING = 1000
-"""So many changes wait for a slow client; then it has to connect again."""
-BACKLOG = 1000
-"""So many changes are told to one who comes back."""
+INTERVAL = 0.3
+"""Seconds between two looks."""
+KEPT = 1000
+"""So many changes of a user are kept; who missed more reads everything anew."""
+BATCH = 100
+"""So many are read at a time."""
+USERS = 1000
+"""So many users are asked for in one query."""
+LASTS = 600.0
+"""Seconds until a stream ends. Clients come again, and show that they may still listen."""
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["created", "changed", "deleted"]
+After = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Change(Struct):
-    """What happened to a note."""
+    """What happened to a note; `id` is the number of the change."""
 
     id: int
     note_id: int
-    kind: str
+    kind: Kind
     at: datetime
 
 
-class Watch(Struct):
-    """The first message of a WebSocket: from where on."""
+async def changed(session: AsyncSession, note: NoteRow, kind: Kind) -> None:
+    """Tell those who listen, once the transaction is through.
 
-    after: int | None = None
+    Whoever changes something of the same user waits here until then; so changes become visible in the order
+    of their numbers, and nobody who asks for what comes after number 7 misses a number 6.
+    """
+    counting = update(UserRow).where(UserRow.id == note.owner_id).values(changes=UserRow.changes + 1)
+    number = (await session.scalars(counting.returning(UserRow.changes))).one()
+    session.add(ChangeRow(owner_id=note.owner_id, number=number, note_id=note.id, kind=kind))
+    old = delete(ChangeRow).where(ChangeRow.owner_id == note.owner_id, ChangeRow.number <= number - KEPT)
+    await session.execute(old)
 
 
 class Feed:
-    """Reads the changes once for all who listen."""
+    """What all who listen in this process share.
+
+    Args:
+        engine: of the database.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._listeners: dict[int, set[asyncio.Queue[Change | None]]] = defaultdict(set)
+        self._listeners: dict[int, set[asyncio.Event]] = defaultdict(set)
         self._anybody = asyncio.Event()
 
+    async def changes(self, user_id: int, after: int | None) -> AsyncIterator[Change]:
+        """The changes of a user after that number, or from now on; ends after `LASTS` seconds."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + LASTS
+        with self._listening(user_id) as grown:
+            last = (await self._numbers([user_id])).get(user_id, 0)
+            after = last if after is None else min(after, last)
+            while True:
+                grown.clear()
+                batch = await self._after(user_id, after)
+                for row in batch:
+                    after = row.number
+                    yield Change(row.number, row.note_id, row.kind, row.at)  # type: ignore[arg-type]
+                if len(batch) == BATCH:
+                    continue
+                try:
+                    await asyncio.wait_for(grown.wait(), end - clock())
+                except TimeoutError:
+                    return
+
+    async def run(self) -> None:
+        """Look whose number has grown, while somebody listens."""
+        known: dict[int, int] = {}
+        while True:
+            await self._anybody.wait()
+            try:
+                numbers = await self._numbers(list(self._listeners))
+            except Exception:
+                # The database may be away for a while; those who listen shall not be left without a word.
+                logger.exception("The changes can't be read")
+            else:
+                for user_id, number in numbers.items():
+                    if known.get(user_id) != number:
+                        for grown in self._listeners.get(user_id, ()):
+                            grown.set()
+                known = numbers
+            await asyncio.sleep(INTERVAL)
+
     @contextmanager
-    def listening(self, user_id: int) -> Iterator[asyncio.Queue[Change | None]]:
-        """A queue with the changes of a user from now on; None in it is the end."""
-        queue: asyncio.Queue[Change | None] = asyncio.Queue(WAITING)
-        self._listeners[user_id].add(queue)
+    def _listening(self, user_id: int) -> Iterator[asyncio.Event]:
+        """What is set when the number of a user has grown."""
+        grown = asyncio.Event()
+        self._listeners[user_id].add(grown)
         self._anybody.set()
         try:
-            yield queue
+            yield grown
         finally:
-            self._listeners[user_id].discard(queue)
+            self._listeners[user_id].discard(grown)
             if not self._listeners[user_id]:
                 del self._listeners[user_id]
             if not self._listeners:
                 self._anybody.clear()
 
-    async def changes(self, user_id: int, after: int | None) -> AsyncIterator[Change]:
-        """The changes of a user after that one, or from now on; ends when the client is too slow."""
-        with self.listening(user_id) as queue:
-            if after is None:
-                after = await self._last(user_id)
-            for change in await self._missed(user_id, after):
-                after = change.id
-                yield change
-            while (change := await queue.get()) is not None:
-                if change.id > after:
-                    yield change
-
-    async def _last(self, user_id: int) -> int:
-        query = select(func.max(ChangeRow.id)).where(ChangeRow.owner_id == user_id)
+    async def _numbers(self, user_ids: Sequence[int]) -> dict[int, int]:
+        """The numbers of the last changes: user -> number."""
+        numbers: dict[int, int] = {}
         async with AsyncSession(self._engine) as session:
-            return await session.scalar(query) or 0
+            for start in range(0, len(user_ids), USERS):
+                some = user_ids[start : start + USERS]
+                query = select(UserRow.id, UserRow.changes).where(UserRow.id.in_(some))
+                numbers.update((row.id, row.changes) for row in await session.execute(query))
+        return numbers
 
-    async def _missed(self, user_id: int, after: int) -> list[Change]:
-        query = select(ChangeRow).where(ChangeRow.owner_id == user_id, ChangeRow.id > after)
+    async def _after(self, user_id: int, number: int) -> Sequence[ChangeRow]:
+        query = select(ChangeRow).where(ChangeRow.owner_id == user_id, ChangeRow.number > number)
         async with AsyncSession(self._engine) as session:
-            rows = await session.scalars(query.order_by(ChangeRow.id).limit(BACKLOG))
-            return [_change(row) for row in rows]
-
-    async def run(self) -> None:
-        """Look for changes, while somebody listens."""
-        told: set[int] = set()
-        tidied = now() - KEPT
-        while True:
-            await self._anybody.wait()
-            if tidied < now() - KEPT / 24:
-                tidied = now()
-                await self._tidy()
-            query = select(ChangeRow).where(ChangeRow.at > now() - LATE).order_by(ChangeRow.id)
-            async with AsyncSession(self._engine) as session:
-                rows = list(await session.scalars(query))
-            for row in rows:
-                if row.id not in told:
-                    self._tell(row)
-            told = {row.id for row in rows}
-            await asyncio.sleep(INTERVAL)
-
-    async def _tidy(self) -> None:
-        async with AsyncSession(self._engine) as session, session.begin():
-            await session.execute(delete(ChangeRow).where(ChangeRow.at < now() - KEPT))
-
-    def _tell(self, row: ChangeRow) -> None:
-        for queue in list(self._listeners.get(row.owner_id, ())):
-            with suppress(asyncio.QueueFull):
-                queue.put_nowait(_change(row))
-                continue
-            while not queue.empty():
-                queue.get_nowait()
-            queue.put_nowait(None)
-
-
-def _change(row: ChangeRow) -> Change:
-    return Change(row.id, row.note_id, row.kind, row.at)
+            return (await session.scalars(query.order_by(ChangeRow.number).limit(BATCH))).all()
 
 
 @component(scope="app")
@@ -141,17 +156,25 @@ async def feed(engine: AsyncEngine) -> AsyncIterator[Feed]:
 async def changes(who: Identity, feed: Feed, last_event_id: Header[str] = "") -> Events[Change]:
     """What happens to my notes, as server-sent events.
 
-    A browser that lost the connection goes on where it was.
+    It ends from time to time. A browser then comes again by itself, and goes on where it was.
     """
-    after = int(last_event_id) if last_event_id.isdigit() else None
+    after = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else None
     async for change in feed.changes(who.user_id, after):
         yield Event(data=change, id=change.id, event=change.kind)
 
 
-async def live(socket: WebSocket[Watch, Change], who: Identity, feed: Feed) -> None:
-    """What happens to my notes, over a WebSocket. The first message says from where on."""
-    watch = await socket.receive()
-    async for change in feed.changes(who.user_id, watch.after):
+async def live(
+    socket: WebSocket[None, Change], who: Identity, feed: Feed, after: After | None = None
+) -> None:
+    """What happens to my notes, over a WebSocket.
+
+    It is closed from time to time; connect again, and say from where on.
+
+    Args:
+        after: the id of the last change that was seen.
+    """
+    await socket.accept()
+    async for change in feed.changes(who.user_id, after):
         await socket.send(change)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, DateTime, ForeignKey, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import DateTime, ForeignKey, Index, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -19,9 +19,11 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """What is written."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """What is read."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -54,6 +56,8 @@ class UserRow(Base):
     name: Mapped[str] = mapped_column(String(100))
     password_hash: Mapped[str] = mapped_column(String(200))
     created: Mapped[datetime] = mapped_column(default=now)
+    changes: Mapped[int] = mapped_column(default=0)
+    """How often their notes have changed: the number of the last change."""
 
 
 class TokenRow(Base):
@@ -66,38 +70,22 @@ class TokenRow(Base):
     expires: Mapped[datetime]
 
 
-notes_tags = Table(
-    "notes_tags",
-    Base.metadata,
-    Column("note_id", ForeignKey("notes.id", ondelete="CASCADE"), primary_key=True),
-    Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, index=True),
-)
+class NoteRow(Base):
+    """A note. Its number is never given to another."""
 
-
-class TagRow(Base):
-    """A word that notes of one user are found by."""
-
-    __tablename__ = "tags"
-    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+    __tablename__ = "notes"
+    __table_args__ = (Index(None, "owner_id", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(40))
-
-
-class NoteRow(Base):
-    """A note."""
-
-    __tablename__ = "notes"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     title: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(Text, default="")
     done: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(default=now)
-    updated: Mapped[datetime] = mapped_column(default=now, onupdate=now)
-    tag_rows: Mapped[list[TagRow]] = relationship(secondary=notes_tags, order_by=TagRow.name, lazy="selectin")
+    updated: Mapped[datetime] = mapped_column(default=now)
+    tag_rows: Mapped[list[TagRow]] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
     attachments: Mapped[list[AttachmentRow]] = relationship(
         order_by="AttachmentRow.created", lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
     )
@@ -105,7 +93,21 @@ class NoteRow(Base):
     @property
     def tags(self) -> list[str]:
         """The names of its tags."""
-        return [tag.name for tag in self.tag_rows]
+        return sorted(tag.name for tag in self.tag_rows)
+
+    @tags.setter
+    def tags(self, names: list[str]) -> None:
+        known = {tag.name: tag for tag in self.tag_rows}
+        self.tag_rows = [known.get(name) or TagRow(name=name) for name in sorted(set(names))]
+
+
+class TagRow(Base):
+    """A tag of a note."""
+
+    __tablename__ = "tags"
+
+    note_id: Mapped[int] = mapped_column(ForeignKey("notes.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
 
 
 class AttachmentRow(Base):
@@ -122,13 +124,12 @@ class AttachmentRow(Base):
 
 
 class ChangeRow(Base):
-    """What happened to a note: a log that the live updates are read from, by every process."""
+    """What happened to a note; those of a user are numbered."""
 
     __tablename__ = "changes"
-    __table_args__ = (Index(None, "owner_id", "id"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
     note_id: Mapped[int]
     kind: Mapped[str] = mapped_column(String(10))
-    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    at: Mapped[datetime] = mapped_column(default=now)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asgistar import UNSET, Background, Created, Meta, NotFound, Route, Struct, UnsetType, field
 from notes.folder import Folder
-from notes.models import ChangeRow, NoteRow, TagRow, notes_tags
+from notes.live import changed
+from notes.models import NoteRow, TagRow, now
+from notes.types import Id, Search, Tag, Tags, Text, Title
 from notes.users import Identity
-
-Title = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=100_000)]
-Tag = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", examples=["work"])]
-Tags = Annotated[list[Tag], Meta(max_length=20)]
 
 
 class Attachment(Struct):
@@ -76,26 +72,23 @@ async def owned(session: AsyncSession, who: Identity, id: int) -> NoteRow:
     return row
 
 
-async def tagged(session: AsyncSession, who: Identity, names: Sequence[str]) -> list[TagRow]:
-    """The rows of tags; new ones are made."""
-    wanted = sorted(set(names))
-    query = select(TagRow).where(TagRow.owner_id == who.user_id, TagRow.name.in_(wanted))
-    known = {row.name: row for row in await session.scalars(query)}
-    return [known.get(name) or TagRow(owner_id=who.user_id, name=name) for name in wanted]
-
-
-def changed(session: AsyncSession, row: NoteRow, kind: str) -> None:
-    """Tell those who listen, once the transaction is through."""
-    session.add(ChangeRow(owner_id=row.owner_id, note_id=row.id, kind=kind))
+async def taken(session: AsyncSession, who: Identity, id: int) -> NoteRow:
+    """A note of theirs that is about to change: whoever wants to change it too waits until that is done."""
+    theirs = (NoteRow.id == id, NoteRow.owner_id == who.user_id)
+    await session.execute(update(NoteRow).where(*theirs).values(updated=now()))
+    row = await session.scalar(select(NoteRow).where(*theirs).execution_options(populate_existing=True))
+    if row is None:
+        raise NotFound(f"There is no note {id}.")
+    return row
 
 
 async def listing(
     who: Identity,
     session: AsyncSession,
-    q: Annotated[str, Meta(max_length=200)] = "",
-    tag: str | None = None,
+    q: Search = "",
+    tag: Tag | None = None,
     done: bool | None = None,
-    before: int | None = None,
+    before: Id | None = None,
     limit: Annotated[int, Meta(ge=1, le=100)] = 20,
 ) -> Page:
     """My notes, the newest first.
@@ -109,6 +102,7 @@ async def listing(
     """
     query = select(NoteRow).where(NoteRow.owner_id == who.user_id).order_by(NoteRow.id.desc())
     if q:
+        # autoescape: % and _ are found as they are.
         query = query.where(
             NoteRow.title.icontains(q, autoescape=True) | NoteRow.text.icontains(q, autoescape=True)
         )
@@ -125,22 +119,23 @@ async def listing(
 
 async def create(note: NewNote, who: Identity, session: AsyncSession) -> Created[Note]:
     """Write a note."""
-    row = NoteRow(owner_id=who.user_id, title=note.title, text=note.text, attachments=[])
-    row.tag_rows = await tagged(session, who, note.tags)
+    row = NoteRow(
+        owner_id=who.user_id, title=note.title, text=note.text, tag_rows=[], attachments=[], tags=note.tags
+    )
     session.add(row)
     await session.flush()
-    changed(session, row, "created")
-    return row  # type: ignore[return-value]
+    await changed(session, row, "created")
+    return row  # type: ignore[return-value]  # cut down to a Note
 
 
-async def detail(id: int, who: Identity, session: AsyncSession) -> Note:
+async def detail(id: Id, who: Identity, session: AsyncSession) -> Note:
     """A note."""
-    return await owned(session, who, id)  # type: ignore[return-value]
+    return await owned(session, who, id)  # type: ignore[return-value]  # cut down to a Note
 
 
-async def change(id: int, note: NoteChange, who: Identity, session: AsyncSession) -> Note:
+async def change(id: Id, note: NoteChange, who: Identity, session: AsyncSession) -> Note:
     """Change a note; what isn't said stays as it is."""
-    row = await owned(session, who, id)
+    row = await taken(session, who, id)
     if note.title is not UNSET:
         row.title = note.title
     if note.text is not UNSET:
@@ -148,27 +143,26 @@ async def change(id: int, note: NoteChange, who: Identity, session: AsyncSession
     if note.done is not UNSET:
         row.done = note.done
     if note.tags is not UNSET:
-        row.tag_rows = await tagged(session, who, note.tags)
-    changed(session, row, "changed")
-    await session.flush()
-    return row  # type: ignore[return-value]
+        row.tags = note.tags
+    await changed(session, row, "changed")
+    return row  # type: ignore[return-value]  # cut down to a Note
 
 
 async def delete(
-    id: int, who: Identity, session: AsyncSession, folder: Folder, background: Background
+    id: Id, who: Identity, session: AsyncSession, folder: Folder, background: Background
 ) -> None:
     """Throw a note away, with its attachments."""
-    row = await owned(session, who, id)
+    row = await taken(session, who, id)
+    await changed(session, row, "deleted")
+    await session.delete(row)
     # After the transaction: if it fails, the files are still there.
     background.add(folder.remove, [attachment.id for attachment in row.attachments])
-    changed(session, row, "deleted")
-    await session.delete(row)
 
 
 async def tags(who: Identity, session: AsyncSession) -> list[str]:
     """The tags of my notes."""
-    query = select(TagRow.name).where(TagRow.owner_id == who.user_id).order_by(TagRow.name)
-    return list(await session.scalars(query.where(TagRow.id.in_(select(notes_tags.c.tag_id)))))
+    query = select(TagRow.name).join(NoteRow, TagRow.note_id == NoteRow.id).distinct()
+    return sorted(await session.scalars(query.where(NoteRow.owner_id == who.user_id)))
 
 
 routes = [

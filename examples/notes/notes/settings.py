@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from asgistar import Meta
-from asgistar.environment import Environment
+from asgistar import Environment
 
 HERE = Path(__file__).resolve().parents[1]
 
 
 class Settings(Environment, prefix="NOTES_"):
-    """The settings: `NOTES_DATABASE_URL=postgresql://…`."""
+    """The settings; each is a variable, as in `NOTES_DATABASE_URL=postgresql://…`."""
 
     database_url: str = f"sqlite:///{HERE / 'notes.db'}"
     """Where the notes are: `sqlite:///file` or `postgresql://user:password@host/name`."""
 
     attachments: str = str(HERE / "attachments")
-    """The folder of the attachments."""
-
-    attachment_limit: Annotated[int, Meta(ge=1)] = 10_000_000
-    """The size that an attachment may have, in bytes."""
+    """The folder with the content of attachments; all processes share it."""
 
     @property
     def url(self) -> str:

@@ -27,17 +27,18 @@ from asgistar.http.response import Reply
 from asgistar.http.streams import STARTED
 from asgistar.info import Info
 from asgistar.lifespan import Mounted, live
-from asgistar.mounting import below, call_mounted, host_of
+from asgistar.mounting import below, call_mounted
 from asgistar.overriding import Overrides
 from asgistar.problems import ErrorRenderer, ProblemDetails, reply_to
 from asgistar.routing.converters import Converter
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.options import Options, checked, merged
-from asgistar.routing.reverse import SAFE, QueryArguments
+from asgistar.routing.reverse import QueryArguments
 from asgistar.routing.route import WEBSOCKET, Entry, Mount
 from asgistar.routing.router import Router
 from asgistar.threads import Threads
-from asgistar.types import ASGIApplication, Receive, Scope, Send, View
+from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send, View
+from asgistar.url import SAFE, host_of
 from asgistar.views.given import GIVEN, Given
 from asgistar.views.making import Around
 from asgistar.views.plan import Plan
@@ -52,9 +53,6 @@ DEFAULTS: Options = {
     "form_files": 100,
     "form_memory": 1_000_000,
 }
-
-Middleware = Callable[[ASGIApplication], ASGIApplication]
-"""Makes an ASGI application around another."""
 
 
 class App:

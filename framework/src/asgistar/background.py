@@ -17,7 +17,8 @@ from asgistar import signature as signatures
 from asgistar.components import Living, named
 from asgistar.components import Scope as ComponentScope
 from asgistar.errors import ConfigurationError, tell
-from asgistar.http.response import Headers, Reply, Sender
+from asgistar.http.fields import Fields
+from asgistar.http.response import Reply, Sender
 from asgistar.http.streams import STARTED
 from asgistar.signature import EMPTY, Signature, described
 from asgistar.threads import Threads
@@ -169,7 +170,7 @@ class Background:
             jobs, self._left = self._left, []
             await self._jobs.run(jobs, self._scope)
 
-    def after(self, status: int, headers: Headers, content: bytes | Sender) -> Reply:
+    def after(self, status: int, headers: Fields, content: bytes | Sender) -> Reply:
         """A reply, with the work after it. What components add when they end is done too."""
         return status, headers, _Followed(content, self)
 
@@ -183,7 +184,7 @@ class _Followed:
         self._content = content
         self._background = background
 
-    async def send(self, status: int, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send(self, status: int, headers: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response, then have the work begin: even if the client hasn't waited for it."""
         try:
             if isinstance(self._content, bytes):

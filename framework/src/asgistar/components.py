@@ -7,6 +7,7 @@ request each is made once, however many ask for it; those of the application onc
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -40,6 +41,7 @@ from asgistar.errors import ConfigurationError, Problem
 from asgistar.markers import unmarked
 from asgistar.security import Security
 from asgistar.signature import EMPTY, Argument, Signature
+from asgistar.threads import in_threads
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +65,7 @@ class Component(Generic[P, R]):
         signature: of the function; its parameters are those of a view.
         is_async: it is `async def`.
         cleans_up: it is a generator function.
+        in_thread: it is called in a thread.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Component(Generic[P, R]):
         key: Any = None,
         security: Security | Iterable[Security] = (),
         raises: Iterable[type[Problem]] = (),
+        in_thread: bool = False,
     ) -> None:
         self.call = call
+        self.in_thread = in_thread
         self.lifetime = lifetime
         self.security = tuple(security) if isinstance(security, Iterable) else (security,)
         self.raises = tuple(raises)
@@ -84,6 +89,10 @@ class Component(Generic[P, R]):
         self.key = self._key() if key is None else key
         if lifetime not in ("request", "app"):
             raise ConfigurationError(f"The scope of {self} is 'request' or 'app', not {lifetime!r}.")
+        if in_thread and self.is_async:
+            raise ConfigurationError(
+                f"{self} is async: it can't be called in a thread. Leave thread=True out."
+            )
 
     def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
         return self.call(*arguments, **named)
@@ -123,6 +132,7 @@ def component(
     scope: Lifetime = "request",
     security: Security | Iterable[Security] = (),
     raises: Iterable[type[Problem]] = (),
+    thread: bool = False,
 ) -> Callable[[Callable[P, R]], Component[P, R]]: ...
 
 
@@ -132,6 +142,7 @@ def component(
     scope: Lifetime = "request",
     security: Security | Iterable[Security] = (),
     raises: Iterable[type[Problem]] = (),
+    thread: bool = False,
 ) -> Component[P, R] | Callable[[Callable[P, R]], Component[P, R]]:
     """Make a component of a function: `@component`, or `@component(scope="app")`.
 
@@ -141,13 +152,14 @@ def component(
         scope: how long a value is used: for a request, or as long as the application lives ("app").
         security: how a client authenticates, as in `@component(security=Bearer())`; of several, any one does.
         raises: the problems that it raises, as in `@component(raises=[NotFound])`.
+        thread: call it in a thread, because it waits for something; a `def` is called on the loop otherwise.
 
     Raises:
-        ConfigurationError: it doesn't say what it provides.
+        ConfigurationError: it doesn't say what it provides, or it is async and is to be called in a thread.
     """
     if call is None:
-        return lambda call: Component(call, scope, None, security, raises)
-    return Component(call, scope, None, security, raises)
+        return lambda call: Component(call, scope, None, security, raises, thread)
+    return Component(call, scope, None, security, raises, thread)
 
 
 def made(value: Any) -> Component[..., Any]:
@@ -301,7 +313,8 @@ class AppValues(dict[Any, Any]):
     """The values of the components that live as long as the application: component -> value.
 
     Attributes:
-        given: type -> value of what there is without a component, inside of requests and outside: the application.
+        given: type -> value of what there is without a component, inside of requests and outside: the
+            application.
     """
 
     def __init__(self) -> None:
@@ -359,8 +372,13 @@ class Scope:
         values = self._app_values if each.lifetime == "app" else self._values
         if each not in values:
             arguments = await self._arguments(each.signature, {})
-            entered = each.entered()(**arguments)
-            if each.cleans_up and each.is_async:
+            if each.in_thread and not each.cleans_up:
+                entered = await asyncio.to_thread(each.call, **arguments)
+            else:
+                entered = each.entered()(**arguments)
+            if each.in_thread and each.cleans_up:
+                entered = await self._stack.enter_async_context(in_threads(asyncio.to_thread, entered))
+            elif each.cleans_up and each.is_async:
                 entered = await self._stack.enter_async_context(entered)
             elif each.cleans_up:
                 entered = self._stack.enter_context(entered)

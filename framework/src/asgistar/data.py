@@ -37,6 +37,15 @@ def type_info(annotation: Any) -> inspect.Type | None:
         return None
 
 
+def why_no_data(annotation: Any) -> str:
+    """Why a type is no type of data, in the words of msgspec; empty if it says nothing of it."""
+    try:
+        known_type(annotation)
+    except TypeError as error:
+        return str(error).rstrip(".")
+    return ""
+
+
 @lru_cache(1024)
 def known_type(annotation: Any) -> inspect.Type:
     """What msgspec says of a type.

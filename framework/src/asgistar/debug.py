@@ -19,12 +19,13 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from asgistar.errors import InternalServerError
-from asgistar.http.request import URL, Headers
+from asgistar.http.request import Headers, client_of
 from asgistar.http.response import HTML, Reply
 from asgistar.problems import ErrorRenderer
 from asgistar.problems import reply_to as problem_reply
 from asgistar.signature import place
 from asgistar.types import Scope
+from asgistar.url import URL
 
 LINES = 5
 """So many lines of source are shown before and after the one that failed."""
@@ -156,8 +157,8 @@ def _table(title: str, rows: Iterable[tuple[str, Any]]) -> str:
 
 
 def _client(scope: Scope) -> str:
-    client = scope.get("client")
-    return "unknown" if client is None else f"{client[0]}:{client[1]}"
+    client = client_of(scope)
+    return "unknown" if client is None else f"{client.host}:{client.port}"
 
 
 _STYLE = """

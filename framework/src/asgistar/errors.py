@@ -33,8 +33,8 @@ ErrorItem = TypedDict(  # `in` is a keyword, so a class can't declare it.
 )
 """One thing that is wrong with a request.
 
-`in` is `path`, `query`, `header`, `cookie`, `form` or `body`; `path` says where in it: names, keys and positions down
-to the value; `code` is for programs, `message` for people.
+`in` is `path`, `query`, `header`, `cookie`, `form` or `body`; `path` says where in it: names, keys and
+positions down to the value; `code` is for programs, `message` for people.
 """
 
 

@@ -47,6 +47,7 @@ class Hook:
         value: the class, or the object.
         of_each_request: it is a class, of which each request has an instance.
         signatures: of those methods that it has.
+        waits: those of its methods that are `async def`; the others are called on the loop, and mustn't wait.
         raises: the problems that it says it raises.
     """
 
@@ -54,11 +55,8 @@ class Hook:
     value: Any
     of_each_request: bool
     signatures: Mapping[str, Signature]
+    waits: frozenset[str]
     raises: tuple[type[Problem], ...]
-
-    def is_async(self, method: str) -> bool:
-        """Whether a method is `async def`; one that isn't is called on the loop, and must not wait."""
-        return signatures.is_async(self.signatures[method].call)
 
 
 def hook(value: Any) -> Hook:
@@ -83,8 +81,9 @@ def hook(value: Any) -> Hook:
         )
     if of_each_request:
         _check_made(value)
+    waits = frozenset(method for method, each in found.items() if signatures.is_async(each.call))
     raises = tuple(getattr(value, "raises", ()))
-    return Hook(re.sub(r"\W|^(?=\d)", "_", name).lower(), value, of_each_request, found, raises)
+    return Hook(re.sub(r"\W", "_", name).lower(), value, of_each_request, found, waits, raises)
 
 
 def _read(value: Any, method: str, call: Any) -> Signature:

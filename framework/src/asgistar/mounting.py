@@ -1,4 +1,4 @@
-"""Where a request leads: its path below the root path, its host, and applications that are mounted there."""
+"""Where a request leads: its path below the root path, and applications that are mounted there."""
 
 from __future__ import annotations
 
@@ -13,15 +13,6 @@ def below(root: str, path: str) -> str:
     """The part of `path` below the root path, as the routes know it."""
     rest = path.removeprefix(root)
     return (rest or "/") if rest[:1] in ("", "/") else path
-
-
-def host_of(scope: Scope) -> str:
-    """The value of the Host field; empty if there is none."""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host: str = value.decode("latin-1")
-            return host
-    return ""
 
 
 async def call_mounted(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from asgistar.errors import InternalServerError, Problem, ValidationFailed, phrase
+from asgistar.http.headers import ResponseHeaders
 from asgistar.http.response import Reply
 
 logger = logging.getLogger("asgistar")
@@ -88,17 +89,16 @@ def reply_to(problem: Problem, renderer: ErrorRenderer) -> Reply:
     """The response that tells of a problem."""
     try:
         content = renderer.render(problem)
-    except Exception:  # a member that can't be encoded; a renderer of the application
+        headers = ResponseHeaders(problem.headers)
+    except Exception:  # a member that can't be encoded; no header; a renderer of the application
         logger.exception("%r can't be sent", problem)
         problem = InternalServerError()
         content, media_type = ProblemDetails().render(problem), ProblemDetails.media_type
+        headers = ResponseHeaders()
     else:
         media_type = renderer.media_type
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers.items()
-    ]
     own = [
         (b"content-type", media_type.encode("latin-1")),
         (b"content-length", b"%d" % len(content)),
     ]
-    return problem.status, [*own, *headers], content
+    return problem.status, headers.join(own), content

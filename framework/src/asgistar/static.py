@@ -71,20 +71,15 @@ class Static(Include):
     def _sent(self, path: str) -> Response:
         """What is at a path below the folder."""
         parts = path.split("/")
-        if any(_is_hidden(part) for part in parts) or (os.sep != "/" and os.sep in path):
+        # An empty part in front would be the root of the disk, or the name of a host.
+        if any(_is_hidden(part) for part in parts) or "" in parts[:-1] or (os.sep != "/" and os.sep in path):
             raise NotFound
-        if self.index and (not parts[-1] or self._is_folder(path)):
+        if self.index and (not parts[-1] or os.path.isdir(os.path.join(self.folder, path))):
             if parts[-1]:
                 # A page's relative links are meant to begin in its folder.
                 return Redirect(f"./{quote(parts[-1])}/", 308)
             path += self.index
         return FileResponse(os.path.join(self.folder, path), within=self.folder, headers=self._headers)
-
-    def _is_folder(self, path: str) -> bool:
-        try:
-            return os.path.isdir(os.path.join(self.folder, path))
-        except ValueError:  # a null character
-            return False
 
 
 def _is_hidden(part: str) -> bool:

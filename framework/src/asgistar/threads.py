@@ -1,11 +1,12 @@
-"""Threads for the views that are plain `def`."""
+"""Threads for views that are plain `def`, and for components that wait for something."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,10 +24,32 @@ async def finished(awaitable: Awaitable[T], drop: Callable[[T], object] | None =
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        await asyncio.wait({future})
+        await _ended(future)
         if not future.cancelled() and future.exception() is None and drop is not None:
             drop(future.result())
         raise
+
+
+async def _ended(future: asyncio.Future[Any]) -> None:
+    """Wait for the end of a future, however often the one who waits is cancelled."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({future})
+
+
+@asynccontextmanager
+async def in_threads(
+    in_thread: Callable[..., Awaitable[Any]], context: AbstractContextManager[T]
+) -> AsyncIterator[T]:
+    """A context that is entered and left in threads."""
+    value = await in_thread(context.__enter__)
+    try:
+        yield value
+    except BaseException as error:
+        if not await in_thread(context.__exit__, type(error), error, error.__traceback__):
+            raise
+    else:
+        await in_thread(context.__exit__, None, None, None)
 
 
 class Threads:
@@ -41,7 +64,10 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None
 
     async def __call__(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """What `call` returns in a thread, with the context variables of here."""
+        """What `call` returns in a thread, with the context variables of here.
+
+        Who is cancelled waits for its end all the same, unless it hasn't begun.
+        """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._number, "asgistar")
         context = contextvars.copy_context()
@@ -53,7 +79,17 @@ class Threads:
                 # A future can't hold it: before Python 3.12, who waits for it would wait for ever.
                 raise RuntimeError(f"{call!r} raised StopIteration") from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+        running = self._pool.submit(run)
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            # What is being done can't be stopped, and what it works with must stay until it is done.
+            if not running.cancelled():
+                ending = asyncio.wrap_future(running)
+                await _ended(ending)
+                if not ending.cancelled():
+                    ending.exception()  # nobody wants to know
+            raise
 
     async def start(self) -> None:
         """Nothing: threads start when they are needed."""

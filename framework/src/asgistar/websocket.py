@@ -18,6 +18,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from asgistar.errors import Problem, phrase
+from asgistar.http.headers import ResponseHeaders
 from asgistar.http.response import Reply
 from asgistar.types import Message, Receive, Scope, Send
 
@@ -127,7 +128,7 @@ class WebSocket(Generic[In, Out]):
             headers: of the response to the handshake.
 
         Raises:
-            ValueError: the client doesn't offer this subprotocol.
+            ValueError: the client doesn't offer this subprotocol, or a header can't be one.
             Disconnected: the client has left.
         """
         if self._state is State.OPEN:
@@ -135,12 +136,9 @@ class WebSocket(Generic[In, Out]):
         if subprotocol is not None and subprotocol not in self.subprotocols:
             offered = ", ".join(self.subprotocols) or "none"
             raise ValueError(f"The client offers {offered}, not the subprotocol {subprotocol!r}.")
+        fields = ResponseHeaders(headers).fields
         await self._connect()
         self._check_open()
-        fields = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in (headers or {}).items()
-        ]
         await self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
         self._state = State.OPEN
         self.subprotocol = subprotocol
@@ -272,7 +270,10 @@ class WebSocket(Generic[In, Out]):
         Args:
             failed: makes the response of an error, and tells of it.
         """
-        if isinstance(error, Disconnected):
+        # Of a TaskGroup one task may learn of it, or several.
+        if isinstance(error, Disconnected) or (
+            isinstance(error, ExceptionGroup) and error.split(Disconnected)[1] is None
+        ):
             await self.close()
             return
         reply = failed(self.scope, error)

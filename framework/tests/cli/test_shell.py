@@ -119,10 +119,16 @@ class Terminal:
         return self.until(">>> ")
 
     def close(self) -> None:
-        if self.process.poll() is None:
+        """End it as a person does, by the end of input; in any case."""
+        try:
+            if self.process.poll() is None:
+                self.type("\x04")
+                self.until("stock is closed")
+            self.process.wait(30)
+        finally:
             self.process.kill()
             self.process.wait()
-        os.close(self._ours)
+            os.close(self._ours)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 import pytest
 
 import asgistar.docs
-from asgistar import App, ConfigurationError, Host, Include, Mount, Route
+from asgistar import App, ConfigurationError, Header, Host, Include, Mount, Route, Unauthorized
 from asgistar.docs import docs
 
 PAGE = Path(asgistar.docs.__file__).parent / "page"
@@ -198,6 +198,18 @@ async def test_head_and_other_methods(asked: Any) -> None:
     client = asked(standing(docs("/docs")))
     assert (await client("HEAD", "/docs/docs.js")).body == b""
     assert (await client.post("/docs/docs.js", {})).status == 405
+
+
+async def test_hooks_say_who_may_see_them(asked: Any) -> None:
+    class Gate:
+        def on_request(self, authorization: Header[str] = "") -> None:
+            if authorization != "Bearer secret":
+                raise Unauthorized
+
+    client = asked(standing(Include("", [docs("/docs")], hooks=[Gate])))
+    for path in ("/docs/", "/docs/openapi.json", "/docs/docs.js"):
+        assert (await client.get(path)).status == 401
+        assert (await client.get(path, headers={"authorization": "Bearer secret"})).status == 200
 
 
 def test_the_address_of_the_page_is_found_by_name() -> None:

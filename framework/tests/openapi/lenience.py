@@ -2,8 +2,8 @@
 
 A document says what a client should send. These are taken too, and are no failures:
 
-* A text that stands for a value may be `null` where None is a value, and `0` or `1` for a boolean: that is how
-  msgspec reads texts.
+* A text that stands for a value may be `null` where None is a value, and `0` or `1` for a boolean: that is
+  how msgspec reads texts.
 * A form is made of texts, and whatever comes is one; any part may be a file.
 * A Decimal may be a number; as a number it would lose digits in most clients, so the document says text.
 

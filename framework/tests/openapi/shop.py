@@ -1,5 +1,7 @@
 """An application that has something of everything, for a document that says it all."""
 
+# ruff: noqa: B006, RUF012
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -37,8 +39,8 @@ from asgistar import (
     component,
 )
 from asgistar.info import Contact, License, Server
-from asgistar.websocket import WebSocket
 from asgistar.security import ApiKey, Bearer
+from asgistar.websocket import WebSocket
 
 TOKEN = "let-me-in"
 

@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 
 from asgistar import App, NotFound, Problem, Route
 from framework.tests.conftest import Client
-from framework.tests.openapi.shop import TOKEN, shop
+from framework.tests.openapi.shop import KNOWN, TOKEN, shop
 
+SHOP = shop()
 JSON = {"content-type": "application/json"}
 SOMEBODY = {"authorization": f"Bearer {TOKEN}"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -35,7 +36,7 @@ PROVOKED: list[tuple[str, str, str, int, dict[str, Any]]] = [
     ("post", "/products/", "/products/", 422, {"body": b'{"price": -1}', "headers": {**JSON, **SOMEBODY}}),
     ("get", "/products/{id}/", NOBODY, 404, {}),
     ("patch", "/products/{id}/", NOBODY, 400, {"body": b"", "headers": {**JSON, **SOMEBODY}}),
-    ("patch", "/products/{id}/", NOBODY, 401, {"body": b"{}", "headers": JSON}),
+    ("patch", "/products/{id}/", f"/products/{KNOWN}/", 401, {"body": b"{}", "headers": JSON}),
     ("patch", "/products/{id}/", NOBODY, 404, {"body": b"{}", "headers": {**JSON, **SOMEBODY}}),
     (
         "patch",
@@ -99,7 +100,7 @@ NOT_PROVOKED = {
 async def test_a_problem_is_what_the_document_says_of_it(
     method: str, path: str, target: str, status: int, options: dict[str, Any]
 ) -> None:
-    app = shop()
+    app = SHOP
     async with app.scope():
         answer = await Client(app)(method.upper(), target, **options)
     assert answer.status == status, answer.body

@@ -16,8 +16,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["yes", "No", "on", "null", "~", "1", "1.5", "0x1f", "2026-11-22", "12:30:45", "a: b", "a #b", "- a", "=",
      "<<", "&a", "*a", "!a", "%a", "@a", "`a", "{a}", "[a]", "'a'", '"a"', " a", "a ", "a\n", "\na", "a\n\nb",
      "a\n b", "a\n  b\nc\n", "a\n\n", "/notes/{id}", "#/components/schemas/Note", "a\tb", "a\u2028b",
-     "\ufeff", "\x85", "NaN", ".inf", "e3", "1e3", "?", "-", "---", "...", "key: |", "_1", "a:", "a,b", "\x7f", "\x00",
-     "😀", "é\nè"]
+     "\ufeff", "\x85", "NaN", ".inf", "e3", "1e3", "?", "-", "---", "...", "key: |", "_1", "a:", "a,b",
+     "\x7f", "\x00", "😀", "é\nè", "it's", "a - b", "a *b &c", "a?", "a\u00b5"]
 )  # fmt: skip
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,

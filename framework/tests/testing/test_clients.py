@@ -279,9 +279,9 @@ async def test_an_answer_that_does_not_come_is_an_error_in_time() -> None:
     async def view() -> None:
         await never.wait()
 
-    async with AsyncClient(App([Route("/", "GET", view)]), timeout=0.05) as client:
+    async with AsyncClient(App([Route("/", "GET", view)])) as client:
         with pytest.raises(httpx.ReadTimeout, match="GET http://testserver/ wasn't answered"):
-            await client.get("/")
+            await client.get("/", timeout=0.05)
 
 
 async def test_a_timeout_of_the_application_is_its_own_error() -> None:
@@ -334,10 +334,10 @@ async def test_an_application_that_goes_on_regardless_is_cancelled(monkeypatch: 
 def test_a_stream_without_an_end_that_is_read_as_a_whole_is_an_error_in_time() -> None:
     app = Endless()
     with (
-        TestClient(app, timeout=0.05) as client,
+        TestClient(app) as client,
         pytest.raises(httpx.ReadTimeout, match="If it is a stream, read it with `stream` or `events`"),
     ):
-        client.get("/")
+        client.get("/", timeout=0.05)
     assert app.over.is_set()
 
 

@@ -1,4 +1,4 @@
-"""The first tables"""
+"""the first tables"""
 
 from __future__ import annotations
 
@@ -17,25 +17,22 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
     op.create_table(
         "changes",
-        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("owner_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("note_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["owner_id"], ["users.id"], name=op.f("fk_changes_owner_id_users"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
+        sa.PrimaryKeyConstraint("owner_id", "number", name=op.f("pk_changes")),
     )
-    with op.batch_alter_table("changes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_changes_at"), ["at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_changes_owner_id_id"), ["owner_id", "id"], unique=False)
-
     op.create_table(
         "notes",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -49,21 +46,11 @@ def upgrade() -> None:
             ["owner_id"], ["users.id"], name=op.f("fk_notes_owner_id_users"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notes")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("notes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_notes_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notes_owner_id_id"), ["owner_id", "id"], unique=False)
 
-    op.create_table(
-        "tags",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=40), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"], ["users.id"], name=op.f("fk_tags_owner_id_users"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tags")),
-        sa.UniqueConstraint("owner_id", "name", name=op.f("uq_tags_owner_id_name")),
-    )
     op.create_table(
         "tokens",
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -94,26 +81,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_attachments_note_id"), ["note_id"], unique=False)
 
     op.create_table(
-        "notes_tags",
+        "tags",
         sa.Column("note_id", sa.Integer(), nullable=False),
-        sa.Column("tag_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
         sa.ForeignKeyConstraint(
-            ["note_id"], ["notes.id"], name=op.f("fk_notes_tags_note_id_notes"), ondelete="CASCADE"
+            ["note_id"], ["notes.id"], name=op.f("fk_tags_note_id_notes"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(
-            ["tag_id"], ["tags.id"], name=op.f("fk_notes_tags_tag_id_tags"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("note_id", "tag_id", name=op.f("pk_notes_tags")),
+        sa.PrimaryKeyConstraint("note_id", "name", name=op.f("pk_tags")),
     )
-    with op.batch_alter_table("notes_tags", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_notes_tags_tag_id"), ["tag_id"], unique=False)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("notes_tags", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_notes_tags_tag_id"))
-
-    op.drop_table("notes_tags")
+    op.drop_table("tags")
     with op.batch_alter_table("attachments", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attachments_note_id"))
 
@@ -122,14 +101,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tokens_user_id"))
 
     op.drop_table("tokens")
-    op.drop_table("tags")
     with op.batch_alter_table("notes", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_notes_owner_id"))
+        batch_op.drop_index(batch_op.f("ix_notes_owner_id_id"))
 
     op.drop_table("notes")
-    with op.batch_alter_table("changes", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_changes_owner_id_id"))
-        batch_op.drop_index(batch_op.f("ix_changes_at"))
-
     op.drop_table("changes")
     op.drop_table("users")

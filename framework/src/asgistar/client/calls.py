@@ -84,6 +84,14 @@ class Group:
             yield from each.all()
         yield self
 
+    def shapes(self) -> Iterator[Shape]:
+        """What the calls in it take and give."""
+        for group in self.all():
+            for call in group.calls:
+                yield from (each.shape for each in call.arguments)
+                if call.result.shape is not None:
+                    yield call.result.shape
+
     @property
     def name(self) -> str:
         """What its class may be called."""

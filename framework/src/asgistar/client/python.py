@@ -155,6 +155,9 @@ class Writer:
         self._shapes = shapes
         self._root = root
         self._title = f"Client of {document.title} {document.version}".rstrip() + "."
+        self._types = shapes.needed(root.shapes())
+        server = next(iter(document.servers), "")
+        self._server = server if server.startswith(("http://", "https://")) else ""
         used = {*shapes.types, *RESERVED}
         self._classes: dict[tuple[str, ...], str] = {}
         for group in root.all():
@@ -167,14 +170,17 @@ class Writer:
     def lines(self) -> Iterator[str]:
         """The lines of the module."""
         schemes = {"securitySchemes": dict(self._document.schemes)} if self._document.schemes else {}
-        names = sorted([*RESERVED & {"Client", "AsyncClient"}, *self._shapes.types])
+        names = sorted(["AsyncClient", "Client", *self._types])
         pruned = {"openapi": "3.1.0", "components": schemes}
         yield HEAD.format(title=text(self._title), names=names, document=pruned)
-        for each in self._shapes.objects():
-            yield from self._struct(each)
+        for each in self._types.values():
+            if isinstance(each, Object):
+                yield from self._struct(each)
         for alias in self._shapes.aliases():
-            yield from self._alias(alias)
-        yield from self._defaults()
+            if alias.name in self._types:
+                yield from self._alias(alias)
+        if self._server:
+            yield f"\nSERVER = {self._server!r}"
         for group in self._root.all():
             for call in group.calls:
                 yield from self._constant(call)
@@ -301,12 +307,6 @@ class Writer:
 
     # --- calls ------------------------------------------------------------------------------------------
 
-    def _defaults(self) -> Iterator[str]:
-        server = next(iter(self._document.servers), "")
-        self._server = " = SERVER" if server.startswith(("http://", "https://")) else ""
-        if self._server:
-            yield f"\nSERVER = {server!r}"
-
     def _constant(self, call: Call) -> Iterator[str]:
         of = call.operation
         given = self._given(call)
@@ -347,7 +347,10 @@ class Writer:
                 yield inner
         else:
             yield "\n" + CLIENT.format(
-                title=text(self._title), default=self._server, groups=f"{inner}\n" if inner else "", **words
+                title=text(self._title),
+                default=" = SERVER" if self._server else "",
+                groups=f"{inner}\n" if inner else "",
+                **words,
             ).rstrip("\n")
         shadowed = {call.name for call in group.calls} | set(group.groups)
         builtin = "builtins." if shadowed & OCCUPIED else ""

@@ -69,7 +69,7 @@ type Arguments = { [name: string]: unknown };
 type Where = "path" | "query" | "header" | "cookie" | "member" | "body";
 type Part = { argument: string; name: string; where: Where; delimiter?: string; deep?: true; slashes?: true; json?: true };
 type Key = { name: string; where: string };
-type Call = { method: string; path: string; parts: Part[]; body?: string; result: "value" | "text" | "bytes" | "none" };
+type Call = { method: string; path: string; parts: Part[]; body?: string };
 
 const LONGEST = 16_000_000;
 
@@ -85,11 +85,15 @@ function joined(value: unknown, part: Part): string {
 }
 
 class Sender {
-  constructor(
-    readonly url: string,
-    readonly options: Options,
-    readonly key: Key | undefined,
-  ) {}
+  readonly url: string;
+  readonly options: Options;
+  readonly key: Key | undefined;
+
+  constructor(url: string, options: Options, key: Key | undefined) {
+    this.url = url;
+    this.options = options;
+    this.key = key;
+  }
 
   async send(call: Call, given: Arguments, init: RequestInit): Promise<Response> {
     let path = call.path;
@@ -139,10 +143,14 @@ class Sender {
 
   async value<T>(call: Call, given: Arguments, init: RequestInit): Promise<T> {
     const response = await this.send(call, given, init);
-    if (call.result === "bytes") return (await response.blob()) as T;
+    const media = (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+    const isJSON = media === "application/json" || media.endsWith("+json");
+    if (!isJSON && !media.startsWith("text/")) {
+      const content = await response.blob();
+      return (content.size ? content : null) as T;
+    }
     const said = await response.text();
-    if (call.result === "text") return said as T;
-    return (call.result === "none" || said === "" ? null : JSON.parse(said)) as T;
+    return (!isJSON ? said : said === "" ? null : JSON.parse(said)) as T;
   }
 
   async *lines<T>(call: Call, given: Arguments, init: RequestInit): AsyncGenerator<T, void, undefined> {

@@ -218,8 +218,9 @@ class Shapes:
         """What an operation gives where it goes well."""
         shapes: list[Shape] = []
         nothing = not operation.answers
+        good = [each for each in operation.answers if each.startswith("2")]
         for status, answer in operation.answers.items():
-            if not (status.startswith("2") or (status == "default" and len(operation.answers) == 1)):
+            if status not in (good or ["default"]):
                 continue
             for media in answer.content:
                 if media == "text/event-stream" or is_json_lines(media):
@@ -232,15 +233,25 @@ class Shapes:
             elif answer.content:
                 is_text = all(media.startswith("text/") for media in answer.content)
                 shapes.append(Plain("string") if is_text else Plain("string", "binary"))
+            elif status == "default":
+                shapes.append(ANY)  # whatever it is
             else:
                 nothing = True
         if nothing and shapes:
             shapes.append(NULL)
         return Result(one_of(shapes) if shapes else None)
 
-    def objects(self) -> Iterator[Object]:
-        """The types that are objects."""
-        return (each for each in self.types.values() if isinstance(each, Object))
+    def needed(self, shapes: Iterable[Shape]) -> dict[str, Object | Alias]:
+        """The types that are in some shapes, and in those again."""
+        found: set[str] = set()
+        pending = [name for shape in shapes for name in names_in(shape)]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                for shape in shapes_in(self.types[name]):
+                    pending.extend(names_in(shape))
+        return {name: each for name, each in self.types.items() if name in found}
 
     def aliases(self) -> list[Alias]:
         """The types that are none, each after those that it needs; what needs itself is anything."""
@@ -377,6 +388,11 @@ def names_in(shape: Shape) -> Iterator[str]:
         yield shape.name
     for each in inner(shape):
         yield from names_in(each)
+
+
+def shapes_in(of: Object | Alias) -> tuple[Shape, ...]:
+    """The shapes right inside of a type."""
+    return tuple(each.shape for each in of.members) if isinstance(of, Object) else (of.shape,)
 
 
 def inner(shape: Shape) -> tuple[Shape, ...]:

@@ -83,7 +83,7 @@ class Table:
             AttributeError: there are none.
         """
         if levels not in self.calls and not self.below(levels):
-            known = [".".join(each) for each in self.calls]
+            known = sorted({".".join(each[: len(levels)]) for each in self.calls})
             raise AttributeError(self._unknown(".".join(levels), known))
 
     def called(self, levels: tuple[str, ...]) -> Operation:
@@ -221,8 +221,8 @@ class Settings:
 
     def keep_key(self, request: httpx.Request) -> None:
         """Take our key off a request that a redirect leads to another server."""
-        assert self.target.base_url is not None
-        if isinstance(self.auth, ApiKey) and origin(str(request.url)) != origin(self.target.base_url):
+        base = self.target.base_url or next(iter(self.target.asked), None)
+        if isinstance(self.auth, ApiKey) and base and origin(str(request.url)) != origin(base):
             request.headers.pop("cookie" if self.auth.where == "cookie" else str(self.auth.name), None)
 
     def _took(self, table: Table) -> None:

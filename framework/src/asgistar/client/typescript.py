@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -28,7 +28,8 @@ from asgistar.client.shapes import (
     Shapes,
     TupleOf,
     Values,
-    inner,
+    names_in,
+    shapes_in,
 )
 
 PLAIN = {
@@ -92,6 +93,7 @@ class Writer:
         self._shapes = shapes
         self._root = root
         self._title = f"Client of {document.title} {document.version}".rstrip() + "."
+        self._types = shapes.needed(root.shapes())
         self._doubled = self._with_defaults()
 
     def lines(self) -> Iterator[str]:
@@ -101,7 +103,7 @@ class Writer:
             "Written by `asgistar client --lang typescript`. Don't change it: write it anew.",
             "",
         )
-        for each in self._shapes.types.values():
+        for each in self._types.values():
             yield ""
             yield from self._interface(each) if isinstance(each, Object) else self._alias(each)
         server = next(iter(self._document.servers), "")
@@ -149,19 +151,21 @@ class Writer:
         """The types that are others where they are sent: in them something has a default."""
         doubled = {
             each.name
-            for each in self._shapes.objects()
-            if any(not member.required and member.default is not NOTHING_GIVEN for member in each.members)
+            for each in self._types.values()
+            if isinstance(each, Object)
+            and any(not member.required and member.default is not NOTHING_GIVEN for member in each.members)
         }
         grown = True
         while grown:
             more = {
                 each.name
-                for each in self._shapes.types.values()
-                if each.name not in doubled and doubled & set(_names(_shapes_in(each)))
+                for each in self._types.values()
+                if each.name not in doubled
+                and any(name in doubled for shape in shapes_in(each) for name in names_in(shape))
             }
             doubled |= more
             grown = bool(more)
-        taken = set(self._shapes.types) | RESERVED
+        taken = set(self._types) | RESERVED
         return {name for name in doubled if f"{name}Sent" not in taken}
 
     def _interface(self, of: Object) -> Iterator[str]:
@@ -224,32 +228,15 @@ class Writer:
 
     def _call(self, call: Call) -> str:
         parts = ", ".join(_part(name, each) for name, each in _named(call))
-        body = f" body: {_json(call.media[0])}," if call.media else ""
+        body = f", body: {_json(call.media[0])}" if call.media else ""
         method, path = _json(call.operation.method), _json(call.operation.path)
-        result = _json(_kind(call))
-        return f"{{ method: {method}, path: {path}, parts: [{parts}],{body} result: {result} }}"
+        return f"{{ method: {method}, path: {path}, parts: [{parts}]{body} }}"
 
     def _key(self) -> Mapping[str, Any] | None:
         """The API key of the document, if there is one."""
         schemes = [self._document.resolved(each) for each in self._document.schemes.values()]
         keys = [each for each in schemes if each.get("type") == "apiKey"]
         return keys[0] if len(keys) == 1 else None
-
-
-def _kind(call: Call) -> str:
-    """How what a call gives is read."""
-    shape = call.result.shape
-    if shape is None:
-        return "none"
-    if shape == Plain("string", "binary"):
-        return "bytes"
-    is_text = shape == Plain("string") and not any(
-        media.endswith("json")
-        for answer in call.operation.answers.values()
-        for media in answer.content
-        if answer is call.operation.answer(200)
-    )
-    return "text" if is_text else "value"
 
 
 def _named(call: Call) -> list[tuple[str, Argument]]:
@@ -272,17 +259,6 @@ def _part(name: str, argument: Argument) -> str:
         if parameter.json:
             members.append("json: true")
     return f"{{ {', '.join(members)} }}"
-
-
-def _shapes_in(of: Object | Alias) -> tuple[Shape, ...]:
-    return tuple(each.shape for each in of.members) if isinstance(of, Object) else (of.shape,)
-
-
-def _names(shapes: Iterable[Shape]) -> Iterator[str]:
-    for each in shapes:
-        if isinstance(each, Named):
-            yield each.name
-        yield from _names(inner(each))
 
 
 def _about(call: Call) -> str:

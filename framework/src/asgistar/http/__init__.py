@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asgistar.http.request import URL, Client, Cookies, Headers, QueryParams, Request
+from asgistar.http.request import Client, Cookies, Headers, QueryParams, Request
 from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
+from asgistar.url import URL
 
 __all__ = [
     "HTML",

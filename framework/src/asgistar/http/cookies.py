@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Literal, TypedDict
 
+from asgistar.http.fields import TOKEN
+
 SIZE = 4096
 """Bytes that name and value may have together; what is longer, browsers ignore (RFC 6265bis §5.7)."""
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")
 _ATTRIBUTE = re.compile(r"[ -:<-~]*")
 
@@ -51,7 +52,7 @@ def set_cookie(name: str, value: str, attributes: CookieAttributes) -> str:
     Raises:
         ValueError: a browser would refuse it, or read it otherwise; says why.
     """
-    if _NAME.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         raise ValueError(
             f"A cookie can't be called {name!r}: its name is letters, digits and !#$%&'*+-.^_`|~."
         )

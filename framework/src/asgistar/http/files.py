@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from asgistar.errors import NotFound
 from asgistar.http.conditions import Range, conditions, not_modified, wanted
-from asgistar.http.headers import Fields
+from asgistar.http.fields import Fields
 from asgistar.http.response import Reply, Response
 from asgistar.http.streams import STARTED
 from asgistar.threads import finished
@@ -119,7 +119,7 @@ def _attachment(filename: str) -> str:
     plain = re.sub(r"[^ !#-\[\]-~]|[/%]", "_", filename)
     if plain == filename:
         return f'attachment; filename="{plain}"'
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, '')}"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, '', errors='replace')}"
 
 
 class Opened(NamedTuple):

@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 from typing import Unpack
 
 from asgistar.http.cookies import CookieAttributes, same_cookie, set_cookie
+from asgistar.http.fields import TOKEN, Fields
 
-Fields = list[tuple[bytes, bytes]]
-"""Names in lower case and values, as ASGI has them."""
-
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -140,7 +137,7 @@ def _key(name: str) -> bytes:
 
 
 def _field(name: str, value: str) -> tuple[bytes, bytes]:
-    if _NAME.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r} can't be the name of a header.")
     if _VALUE.fullmatch(value) is None:
         raise ValueError(

@@ -45,7 +45,7 @@ def _accepted(values: Iterable[bytes]) -> dict[bytes, float]:
             key, _, value = parameter.partition(b"=")
             if key.strip() == b"q":
                 try:
-                    quality = min(max(float(value), 0.0), 1.0)
+                    quality = max(0.0, min(float(value), 1.0))  # in this order, "nan" is 0
                 except ValueError:
                     quality = 0.0
         found[name] = quality

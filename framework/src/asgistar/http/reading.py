@@ -84,9 +84,9 @@ def read_cookies(headers: Any, wanted: Wanted) -> dict[str, Any]:
         if field != b"cookie":
             continue
         for pair in line.split(b";"):
-            name, _, value = pair.partition(b"=")
+            name, equals, value = pair.partition(b"=")
             target = wanted.get(name.strip())
-            if target is None:
+            if target is None or not equals:
                 continue
             key, many = target
             text = value.strip().removeprefix(b'"').removesuffix(b'"').decode("latin-1")

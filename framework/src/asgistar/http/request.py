@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, cast
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
-from asgistar.errors import BadRequest, ContentTooLarge
-from asgistar.http.reading import ClientDisconnected, read_body
+from asgistar.errors import BadRequest
+from asgistar.http.reading import Stream, read_body
 from asgistar.types import Message, Receive, Scope
-
-PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-"""The ports that a URL doesn't name (RFC 9110 §4.2, RFC 6455 §3)."""
+from asgistar.url import URL, authority_of, scheme_of
 
 
 class _Several(Mapping[str, str]):
@@ -143,78 +141,6 @@ def client_of(scope: Scope) -> Client | None:
     return None if client is None else Client(client[0], client[1] or 0)
 
 
-class URL(str):
-    """A URL: a text, and the parts of it.
-
-    Attributes:
-        scheme: in lower case.
-        host: without the port; an IPv6 address without brackets. Empty if there is none.
-        port: the one that is written, or that of the scheme.
-        path: with its percent-encoding.
-        query: without the question mark, with its percent-encoding.
-        fragment: without the hash sign.
-    """
-
-    @classmethod
-    def of(cls, scope: Scope) -> URL:
-        """The URL of a request, with its path as the client wrote it where the server tells."""
-        raw = scope.get("raw_path")
-        path = quote(scope["path"], "!$&'()*+,/:;=@~") if raw is None else raw.decode("latin-1")
-        query = scope["query_string"].decode("latin-1")
-        return cls(f"{_scheme(scope)}://{_authority(scope)}{path}{'?' if query else ''}{query}")
-
-    @cached_property
-    def _parts(self) -> Any:
-        return urlsplit(self)
-
-    @property
-    def scheme(self) -> str:
-        return cast(str, self._parts.scheme)
-
-    @property
-    def host(self) -> str:
-        return self._parts.hostname or ""
-
-    @property
-    def port(self) -> int | None:
-        try:
-            written = self._parts.port
-        except ValueError:  # the client may have written anything
-            return None
-        return written or PORTS.get(self.scheme)
-
-    @property
-    def path(self) -> str:
-        return cast(str, self._parts.path)
-
-    @property
-    def query(self) -> str:
-        return cast(str, self._parts.query)
-
-    @property
-    def fragment(self) -> str:
-        return cast(str, self._parts.fragment)
-
-
-def _scheme(scope: Scope) -> str:
-    scheme: str = scope.get("scheme") or ("ws" if scope["type"] == "websocket" else "http")
-    return scheme
-
-
-def _authority(scope: Scope) -> str:
-    """Host and port: what the client wrote into Host, else what the server says."""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            authority: str = value.decode("latin-1")
-            return authority
-    server = scope.get("server")
-    if server is None or server[1] is None:
-        return "localhost"
-    host, port = server
-    host = f"[{host}]" if ":" in host else host
-    return host if PORTS.get(_scheme(scope)) == port else f"{host}:{port}"
-
-
 class Request:
     """The request: a view has it as a parameter of this type.
 
@@ -257,7 +183,7 @@ class Request:
     @property
     def scheme(self) -> str:
         """ "http" or "https", "ws" or "wss"."""
-        return _scheme(self.scope)
+        return scheme_of(self.scope)
 
     @cached_property
     def url(self) -> URL:
@@ -267,7 +193,7 @@ class Request:
     @property
     def host(self) -> str:
         """The host that the client asked for, with a port if it named one."""
-        return _authority(self.scope)
+        return authority_of(self.scope)
 
     @cached_property
     def headers(self) -> Headers:
@@ -326,19 +252,8 @@ class Request:
             return
         self._check_untaken()
         self._taken = True
-        size = 0
-        more = True
-        while more:
-            message = await self._next()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            part: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            size += len(part)
-            if self._limit and size > self._limit:
-                raise ContentTooLarge(f"The body may have {self._limit} bytes at most.")
-            if part:
-                yield part
+        async for chunk in Stream(self.scope, self._next, self._limit):
+            yield chunk
 
     async def is_disconnected(self) -> bool:
         """Whether the client has left, as far as is known by now. Doesn't wait."""

@@ -8,19 +8,18 @@ from typing import Annotated, Protocol, TypeVar, Unpack
 from urllib.parse import quote
 
 from asgistar.http.cookies import CookieAttributes
-from asgistar.http.headers import Fields, ResponseHeaders
+from asgistar.http.fields import Fields
+from asgistar.http.headers import ResponseHeaders
 from asgistar.http.streams import Chunks
 from asgistar.types import Receive, Scope, Send
 
 T = TypeVar("T")
 
-Headers = Fields
-
 
 class Sender(Protocol):
     """Content that sends itself: a file, a stream."""
 
-    async def send(self, status: int, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send(self, status: int, headers: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the whole response, from its start to its end; what answers a HEAD has no body.
 
         Raises:
@@ -30,7 +29,7 @@ class Sender(Protocol):
         ...
 
 
-Reply = tuple[int, Headers, bytes | Sender]
+Reply = tuple[int, Fields, bytes | Sender]
 """A whole response: status, headers, content."""
 
 JSON = (b"content-type", b"application/json")
@@ -97,8 +96,13 @@ class Response:
             return self.status, self.headers.fields, b""
         if isinstance(self.content, AsyncIterable):
             return self.status, self.headers.fields, Chunks(self.content)
-        length = (b"content-length", b"%d" % len(self.content))
-        return self.status, [*self.headers.fields, length], bytes(self.content)
+        length = b"%d" % len(self.content)
+        for name, _ in self.headers.fields:
+            if name == b"content-length":  # taken over from another response; to HEAD it is said without one
+                if self.content:
+                    self.headers["content-length"] = length.decode()
+                return self.status, self.headers.fields, bytes(self.content)
+        return self.status, [*self.headers.fields, (b"content-length", length)], bytes(self.content)
 
 
 def joined(result: object, reply: Reply, headers: ResponseHeaders) -> Reply:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from asgistar.http.headers import Fields
+from asgistar.http.fields import Fields
 from asgistar.http.reading import ClientDisconnected
 from asgistar.threads import finished
 from asgistar.types import Message, Receive, Scope, Send

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from asgistar.inprocess.conversation import Lifespan
 from asgistar.types import ASGIApplication, Scope
+from asgistar.url import PORTS
 
 
 class Running:
@@ -98,7 +99,7 @@ class Running:
             "root_path": self._root_path,
             "headers": [(name.lower(), value) for name, value in headers],
             "client": self._client,
-            "server": (host, port or {"http": 80, "https": 443, "ws": 80, "wss": 443}[scheme]),
+            "server": (host, port or PORTS[scheme]),
             "state": dict(self.state),
             "extensions": {},
         }

@@ -72,6 +72,7 @@ class Session(Conversation):
             message = await self._next(timeout, "message")
             if message is not None and message["type"] == "websocket.send":
                 return message
+            self.raise_failure()  # an application may close after an error that it tells of
             failed = message is None and self.failures
             self._close = message or {"code": INTERNAL_ERROR if failed else NORMAL}
         return self._close

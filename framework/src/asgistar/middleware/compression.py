@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from asgistar.errors import ConfigurationError
-from asgistar.middleware.fields import Fields, value, varied, without
+from asgistar.http.fields import Fields, value, varied, without
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 IN_A_THREAD = 64 * 1024  # bytes from which on compressing would hold up the loop for a millisecond
@@ -180,7 +180,8 @@ def best(accepted: str, codings: Sequence[Coding]) -> Coding | None:
         name, _, parameter = each.strip().lower().partition(";")
         key, _, weight = parameter.strip().partition("=")
         try:
-            weights[name.strip()] = min(float(weight), 1.0) if key.strip() == "q" else 1.0
+            # In this order, "nan" is 0.
+            weights[name.strip()] = max(0.0, min(float(weight), 1.0)) if key.strip() == "q" else 1.0
         except ValueError:
             weights[name.strip()] = 0.0
     rest = weights.get("*", 0.0)

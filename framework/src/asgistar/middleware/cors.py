@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asgistar.errors import ConfigurationError, Forbidden
-from asgistar.middleware.fields import Fields, value, varied
+from asgistar.http.fields import TOKEN, Fields, value, varied
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -82,7 +81,7 @@ def cors(
             )
     names = [*methods, *expose, *(() if headers == "*" else headers)]
     for name in names:
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             raise ConfigurationError(f"cors: {name!r} is no name of a method or a header.")
     policy = Policy(
         origins=None if origins == "*" else frozenset(origins),
@@ -161,7 +160,7 @@ class CORS:
             (b"access-control-allow-methods", ", ".join(sorted(policy.methods)).encode()),
             (b"access-control-max-age", policy.max_age),
         ]
-        if names and all(map(_TOKEN.fullmatch, names)):
+        if names and all(map(TOKEN.fullmatch, names)):
             headers.append((b"access-control-allow-headers", ", ".join(sorted(names)).encode("latin-1")))
         if policy.credentials:
             headers.append((b"access-control-allow-credentials", b"true"))

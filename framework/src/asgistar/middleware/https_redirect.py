@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from asgistar.errors import BadRequest, ConfigurationError, Forbidden
-from asgistar.middleware.fields import value
+from asgistar.http.fields import value
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
+from asgistar.url import SAFE
 
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~[]:%")
 
@@ -69,7 +70,7 @@ class HTTPSRedirect:
                 return
         if self.port != 443:
             host = f"{host}:{self.port}"
-        raw: bytes = scope.get("raw_path") or quote(scope["path"], "/~:@!$&'()*+,;=").encode()
+        raw: bytes = scope.get("raw_path") or quote(scope["path"], SAFE).encode()
         target = b"https://" + host.encode("latin-1") + raw
         if scope["query_string"]:
             target += b"?" + scope["query_string"]

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from uuid import uuid4
 
 from asgistar.errors import ConfigurationError
-from asgistar.middleware.fields import value, without
+from asgistar.http.fields import value, without
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 _current: ContextVar[str] = ContextVar("asgistar_request_id", default="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from asgistar.errors import ConfigurationError
-from asgistar.middleware.fields import Fields
+from asgistar.http.fields import Fields
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 

@@ -8,6 +8,8 @@ from asgistar.errors import BadRequest, ConfigurationError
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
 
+_DIGITS = frozenset("0123456789")
+
 
 def trusted_hosts(hosts: Sequence[str]) -> Middleware:
     """Answer 400 to requests for other hosts than these.
@@ -22,7 +24,8 @@ def trusted_hosts(hosts: Sequence[str]) -> Middleware:
         raise ConfigurationError("trusted_hosts: give a list of hosts, as in ['example.com'].")
     for host in hosts:
         name = host.removeprefix("*.")
-        if not name or name != name.lower() or any(character in name for character in "/*@ ") or _port(name):
+        has_port = ":" in name and not name.endswith("]")
+        if not name or name != name.lower() or any(character in name for character in "/*@ ") or has_port:
             raise ConfigurationError(
                 f"trusted_hosts: {host!r} is no host. Write the name alone, in lower case: 'example.com', or "
                 "'*.example.com' for all below it."
@@ -57,6 +60,9 @@ class TrustedHosts:
 
 
 def _port(host: str) -> str:
-    """The port at the end of a host, with its colon; an IPv6 address has colons inside of its brackets."""
+    """The port at the end of a host, with its colon; an IPv6 address has colons inside of its brackets.
+
+    What is no number is none: in `example.com:@example.org`, the host is the second one.
+    """
     _, colon, port = host.rpartition(":")
-    return colon + port if colon and not port.endswith("]") else ""
+    return colon + port if colon and _DIGITS.issuperset(port) else ""

@@ -6,11 +6,14 @@ Type Object says it, `x-item-schema`. OpenAPI 3.2 calls it `itemSchema`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, get_origin
 
-from asgistar.errors import phrase
+from asgistar.errors import NotFound, PreconditionFailed, Problem, RangeNotSatisfiable, phrase
+from asgistar.http.files import FileResponse
 from asgistar.http.reading import MSGPACK
 from asgistar.http.response import BODILESS, HTML, Redirect, Response, Status, Text
+from asgistar.openapi.bodies import ANYTHING
 from asgistar.openapi.shared import Shared
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
@@ -31,6 +34,10 @@ def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object
     if returns.way is not Way.RESPONSE:
         content = _content(shared, endpoint, returns)
         found[str(returns.status)] = _response(said, returns.status, content)
+    if _sends_files(endpoint, plan):
+        # RFC 9110 §13, §14: for a client that has it already, or wants a part of it.
+        found["206"] = _response("", 206, {ANYTHING: {}})
+        found["304"] = _response("", 304, {})
     for cls in returns.responses:
         key, response = _of_class(cls, plan.units[-1].signature.returns, said)
         if key in found and "content" in response:
@@ -38,7 +45,21 @@ def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object
             found[key]["content"] = {**found[key].get("content", {}), **response["content"]}
         else:
             found.setdefault(key, response)
-    return found
+    return dict(sorted(found.items()))
+
+
+def problems_of_answers(endpoint: Endpoint, plan: Plan) -> Iterable[type[Problem]]:
+    """The problems that come with what a view returns."""
+    if any(issubclass(cls, FileResponse) for cls in plan.returns.responses):
+        yield NotFound
+    if _sends_files(endpoint, plan):
+        yield from (PreconditionFailed, RangeNotSatisfiable)
+
+
+def _sends_files(endpoint: Endpoint, plan: Plan) -> bool:
+    """Whether the answer may be a file, to a request that can be conditional."""
+    answers_get = endpoint.handlers.get("GET") is plan
+    return answers_get and any(issubclass(cls, FileResponse) for cls in plan.returns.responses)
 
 
 def _content(shared: Shared, endpoint: Endpoint, returns: Returns) -> Object:
@@ -67,6 +88,8 @@ def _of_class(cls: type[Response], annotation: Any, said: str) -> tuple[str, Obj
         location = {"description": "Where to go.", "required": True, "schema": {"type": "string"}}
         return str(status), {**_response(said, status, {}), "headers": {"Location": location}}
     media_type = (cls.content_type or "").partition(";")[0].strip()
+    if issubclass(cls, FileResponse):
+        media_type = media_type or ANYTHING
     if status is None and not media_type:
         return "default", {"description": said or "Whatever the view makes of it."}
     status = status or 200

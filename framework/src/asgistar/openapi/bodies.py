@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from asgistar import docstring
-from asgistar.data import fields
-from asgistar.openapi.schemas import Schema, default_of
+from asgistar.data import fields, is_simple
+from asgistar.http.uploads import holds_file
+from asgistar.openapi.schemas import Schema, default_of, not_null
 from asgistar.openapi.shared import Shared
 from asgistar.signature import EMPTY
 from asgistar.views.parameters import Input, wire_names
@@ -15,6 +16,7 @@ from asgistar.views.plan import Plan
 from asgistar.views.unit import Unit
 
 ANYTHING = "*/*"
+JSON = "application/json"
 
 
 def request_body(shared: Shared, plan: Plan) -> dict[str, Any] | None:
@@ -23,7 +25,7 @@ def request_body(shared: Shared, plan: Plan) -> dict[str, Any] | None:
     if content is None:
         return None
     whole = [(each, unit) for unit in plan.units for each in unit.inputs if each.where == "body"]
-    fields = [(each, unit) for unit in plan.units for each in unit.inputs if each.where == "form"]
+    form = [(each, unit) for unit in plan.units for each in unit.inputs if each.where == "form"]
     made: dict[str, Any] = {}
     schema: Schema = {}
     for each, unit in whole:
@@ -31,9 +33,12 @@ def request_body(shared: Shared, plan: Plan) -> dict[str, Any] | None:
             made["description"] = said
         if ANYTHING not in content.media_types:
             schema = shared.schemas.of(each.type, "in")
-    if fields:
-        schema = _form(shared, fields)
-    made["content"] = {media: {"schema": schema} if schema else {} for media in content.media_types}
+    if form:
+        schema = _form(shared, form)
+    media_type = {"schema": schema} if schema else {}
+    if encoding := {name: {"contentType": JSON} for name in _as_json(form)}:
+        media_type["encoding"] = encoding
+    made["content"] = {media: dict(media_type) for media in content.media_types}
     if content.required:
         made["required"] = True
     return made
@@ -53,14 +58,25 @@ def _form(shared: Shared, asked: list[tuple[Input, Unit]]) -> Schema:
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
+def _as_json(asked: Iterable[tuple[Input, Unit]]) -> Iterable[str]:
+    """The fields of a form that are JSON in it: what isn't simple, but for files."""
+    for each, _ in asked:
+        if each.exploded:
+            names = wire_names(each)
+            for field in fields(each.type):
+                if not is_simple(field.type) and not holds_file(field.type):
+                    yield names[field.encode_name]
+
+
 def _fields(shared: Shared, each: Input, unit: Unit) -> Iterable[tuple[str, Schema, bool]]:
     """The fields of a form that a parameter stands for: name, schema, and whether it is required."""
     if each.exploded:
         names = wire_names(each)
+        properties = shared.schemas.properties(each.type)
         for field in fields(each.type):
-            yield names[field.encode_name], shared.schemas.of_info(field.type), field.required
+            yield names[field.encode_name], not_null(properties[field.encode_name]), field.required
         return
-    schema = shared.schemas.of(each.type, "in")
+    schema = not_null(shared.schemas.of(each.type, "in"))
     if said := docstring.read(unit.signature.call).arguments.get(each.argument):
         schema = {**schema, "description": said}
     if each.default is not EMPTY and each.default is not None:

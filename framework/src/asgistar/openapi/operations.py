@@ -18,8 +18,8 @@ from asgistar.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from asgistar.openapi.answers import answers
-from asgistar.openapi.bodies import request_body
+from asgistar.openapi.answers import answers, problems_of_answers
+from asgistar.openapi.bodies import ANYTHING, request_body
 from asgistar.openapi.parameters import parameters
 from asgistar.openapi.shared import Shared
 from asgistar.routing.endpoint import Endpoint, HostName
@@ -111,11 +111,12 @@ def _automatic(endpoint: Endpoint, plan: Plan | SocketPlan) -> Iterable[type[Pro
         yield BadRequest
     content = plan.content if isinstance(plan, Plan) else None
     if content is not None:
-        yield BadRequest
         if endpoint.options.get("body_limit"):
             yield ContentTooLarge
-        if "*/*" not in content.media_types:
-            yield UnsupportedMediaType
+        if ANYTHING not in content.media_types:
+            yield from (BadRequest, UnsupportedMediaType)
+    if isinstance(plan, Plan):
+        yield from problems_of_answers(endpoint, plan)
     checked = [each for each in inputs if each.where in ("query", "header", "cookie", "form", "body")]
     if any(not _takes_anything(each) for each in checked):
         yield ValidationFailed

@@ -10,7 +10,7 @@ from typing import Any
 
 from asgistar import docstring
 from asgistar.data import fields
-from asgistar.openapi.schemas import Schema, default_of, default_of_field, own_docstring
+from asgistar.openapi.schemas import Schema, default_of, not_null
 from asgistar.openapi.shared import Shared
 from asgistar.routing.converters import BUILT_IN, Kind
 from asgistar.routing.endpoint import Endpoint
@@ -107,13 +107,12 @@ def _made(shared: Shared, each: Input, unit: Unit) -> Iterable[Schema]:
         yield _parameter(each.where, each.name, schema, each.default is EMPTY, _said(unit, each.argument))
         return
     names = wire_names(each)
-    documented = docstring.parsed(own_docstring(each.type)).arguments
+    properties = shared.schemas.properties(each.type)
     for field in fields(each.type):
-        schema = _not_null(shared.schemas.of_info(field.type))
-        if field.default is not None:
-            schema |= default_of_field(field)
-        said = documented.get(field.name, "")
-        yield _parameter(each.where, names[field.encode_name], schema, field.required, said)
+        schema = dict(not_null(properties[field.encode_name]))
+        if schema.get("default", ...) is None:
+            del schema["default"]
+        yield _parameter(each.where, names[field.encode_name], schema, field.required, "")
 
 
 def _parameter(where: str, name: str, schema: Schema, required: bool, said: str) -> Schema:
@@ -131,16 +130,7 @@ def _parameter(where: str, name: str, schema: Schema, required: bool, said: str)
 
 def _of_text(shared: Shared, annotation: Any) -> Schema:
     """The schema of a value that comes as text."""
-    return _not_null(shared.schemas.of(annotation))
-
-
-def _not_null(schema: Schema) -> Schema:
-    """`schema` without null among its alternatives."""
-    members = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
-    if len(members) == len(schema.get("anyOf", ())):
-        return schema
-    rest = _without(schema, "anyOf")
-    return {**members[0], **rest} if len(members) == 1 else {"anyOf": members, **rest}
+    return not_null(shared.schemas.of(annotation))
 
 
 def _said(unit: Unit, argument: str) -> str:

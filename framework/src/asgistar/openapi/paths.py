@@ -7,6 +7,7 @@ beside another operation, of another converter or another host, goes to an exten
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -15,8 +16,8 @@ from asgistar.openapi.shared import Shared
 from asgistar.openapi.sockets import socket
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.pattern import Slot
-from asgistar.routing.reverse import SAFE
 from asgistar.routing.route import WEBSOCKET
+from asgistar.url import SAFE
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
 """Those that a path item has (§4.8.9); others go to extensions, as `x-query`."""
@@ -65,9 +66,8 @@ class Paths:
         """The name of the route, if it is a name for this operation alone; else that of the view."""
         view = getattr(endpoint.views[method], "__name__", "")
         if not view.isidentifier():
-            words = [part if isinstance(part, str) else part.name for part in endpoint.parts]
-            view = "_".join([_word(method), *"_".join(words).replace("/", " ").split()]).replace("-", "_")
-            view = "".join(each for each in view if each.isidentifier() or each.isdigit())
+            path = "".join(part if isinstance(part, str) else part.name for part in endpoint.parts)
+            view = "_".join([_word(method), *re.findall(r"\w+", path)])
         name = endpoint.name if endpoint.name and len(endpoint.views) == 1 else endpoint.namespace + view
         candidate = name if name not in self._ids else f"{name}_{_word(method)}"
         self._ids.add(candidate := candidate if candidate not in self._ids else _free(candidate, self._ids))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect as introspection
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain, count
 from typing import Any, Literal, cast, get_args
 
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from asgistar import docstring
-from asgistar.data import Codec, codec_of
+from asgistar.data import Codec, codec_of, fields
 from asgistar.http.uploads import File
 
 Schema = dict[str, Any]
@@ -41,8 +41,10 @@ _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
 _OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 
 # What msgspec reads of ISO 8601: days, hours, minutes and seconds, and a sign, that the format has not.
-_SECONDS = r"(?:[0-9]{1,6}(?:\.[0-9]{1,6})?S)"
-_DURATION = rf"^[+-]?P(?=.)(?:[0-9]{{1,6}}D)?(?:T(?=.)(?:[0-9]{{1,6}}H)?(?:[0-9]{{1,6}}M)?{_SECONDS}?)?$"
+_D, _H, _M = (f"[0-9]{{1,6}}{unit}" for unit in "DHM")
+_S = r"[0-9]{1,6}(?:\.[0-9]{1,6})?S"
+_CLOCK = f"T(?:{_H}(?:{_M})?(?:{_S})?|{_M}(?:{_S})?|{_S})"
+_DURATION = f"^[+-]?P(?:{_D}(?:{_CLOCK})?|{_CLOCK})$"
 _DECIMAL = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?$"
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
@@ -141,6 +143,21 @@ class Schemas:
             self.components[other] = renamed[name]
         return cast(Schema, schema)
 
+    def properties(self, annotation: Any) -> dict[str, Schema]:
+        """The schemas of the fields of an object type, by the names they have outside."""
+        if codec_of(annotation) is not None:
+            name = self.of(annotation)["$ref"].removeprefix(REFERENCE)
+            return dict(self.components[name].get("properties", {}))
+        documented = docstring.parsed(_own_docstring(annotation)).arguments
+        return {each.encode_name: self._of_field(each, documented) for each in fields(annotation)}
+
+    def _of_field(self, field: inspect.Field, documented: Mapping[str, str]) -> Schema:
+        """The schema of a field, with what the docstring of its class says of it."""
+        schema = self.of_info(field.type)
+        if field.name in documented:
+            schema.setdefault("description", documented[field.name])
+        return {**schema, **_default_of_field(field)}
+
     def add(self, key: Any, wanted: str, schema: Schema) -> Schema:
         """A reference to `schema`, which is kept under the name that is wanted, or one like it."""
         if key not in self._names:
@@ -156,7 +173,8 @@ class Schemas:
     def _free(self, wanted: str, module: str) -> str:
         """A name like the one that is wanted: with that of its module if another has it, or with a number."""
         plain = re.sub(r"[^A-Za-z0-9._-]+", "_", wanted).strip("_") or "Object"
-        candidates = chain([plain, f"{module}.{plain}"], (f"{plain}_{number}" for number in count(2)))
+        qualified = [f"{module}.{plain}"] if module else []
+        candidates = chain([plain, *qualified], (f"{plain}_{number}" for number in count(2)))
         return next(each for each in candidates if each not in self.components)
 
     def of_info(self, info: inspect.Type) -> Schema:
@@ -240,7 +258,7 @@ class Schemas:
     def _of_class(self, info: Any) -> Schema:
         """The schema of a class with a name."""
         schema: Schema = {}
-        documented = docstring.parsed(own_docstring(info.cls))
+        documented = docstring.parsed(_own_docstring(info.cls))
         if prose := "\n\n".join(filter(None, (documented.summary, documented.description))):
             schema["description"] = prose
         if isinstance(info, inspect.EnumType):
@@ -251,10 +269,7 @@ class Schemas:
             properties[info.tag_field] = {"const": info.tag, **_typed([info.tag])}
             required.append(info.tag_field)
         for field in info.fields:
-            made = self.of_info(field.type)
-            if field.name in documented.arguments:
-                made.setdefault("description", documented.arguments[field.name])
-            properties[field.encode_name] = {**made, **default_of_field(field)}
+            properties[field.encode_name] = self._of_field(field, documented.arguments)
             if field.required:
                 required.append(field.encode_name)
         if isinstance(info, inspect.NamedTupleType) or getattr(info, "array_like", False):
@@ -283,7 +298,7 @@ def _spelled(annotation: Any) -> str:
     return name or re.sub(r"\b(?:\w+\.)+", "", str(annotation))
 
 
-def own_docstring(cls: Any) -> str:
+def _own_docstring(cls: Any) -> str:
     """The docstring that was written for a class: not one that a base class has, or a dataclass is given."""
     cls = getattr(cls, "__origin__", cls)
     text = introspection.cleandoc(cls.__dict__.get("__doc__") or "")
@@ -299,7 +314,7 @@ def _tagged(info: inspect.Type) -> inspect.StructType | None:
     return None
 
 
-def default_of_field(field: inspect.Field) -> Schema:
+def _default_of_field(field: inspect.Field) -> Schema:
     """The default of a field, as a schema has it; nothing if it can't be told."""
     value = field.default
     if value is msgspec.NODEFAULT and field.default_factory in (list, dict, set, tuple, frozenset):
@@ -324,6 +339,15 @@ _JSON_TYPES: dict[type, str] = {
     float: "number",
     type(None): "null",
 }
+
+
+def not_null(schema: Schema) -> Schema:
+    """`schema` without null among its alternatives, for what comes as text."""
+    members = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(members) == len(schema.get("anyOf", ())):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**members[0], **rest} if len(members) == 1 else {"anyOf": members, **rest}
 
 
 def _typed(values: Iterable[Any]) -> Schema:

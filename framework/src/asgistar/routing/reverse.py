@@ -12,9 +12,7 @@ from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.matcher import Match, matcher
 from asgistar.routing.pattern import Slot
 from asgistar.types import View
-
-SAFE = "/~:@!$&'()*+,;="
-"""What may stand in a path unquoted: the characters of RFC 3986 §3.3."""
+from asgistar.url import SAFE
 
 QueryArguments = Mapping[str, Any] | Iterable[tuple[str, Any]]
 

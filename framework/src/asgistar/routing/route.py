@@ -54,7 +54,7 @@ class Entry:
         self.options = checked(options or {}, self)
 
     def attach(self, app: Any) -> None:
-        """Called with the application that it stands in, once that is made; for lines that need to know it."""
+        """Called with the application that it stands in, once that is made; for lines that need to know."""
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.path!r}) at {self.place}"

@@ -68,7 +68,7 @@ class Subject:
             self.conformity = Conformity(conforms)
         elif conforms:
             app = self._an_app("conforms=True")
-            self.conformity = Conformity(app.openapi(), lambda method, path: _undocumented(app, method, path))
+            self.conformity = Conformity(app.openapi(), lambda request: _undocumented(app, request))
 
     def override(self, replacements: Mapping[Any, Any]) -> AbstractContextManager[None]:
         return self._an_app("override").override(replacements)
@@ -122,10 +122,11 @@ class Subject:
         return self.app
 
 
-def _undocumented(app: App, method: str, path: str) -> bool:
-    """Whether what is at a path is left out of the documentation on purpose."""
-    for each in (method, *app.router.allowed(path, "")):
-        if (found := app.router.match(each, path, "")) is not None:
+def _undocumented(app: App, request: httpx.Request) -> bool:
+    """Whether what a request is for is left out of the documentation on purpose."""
+    path, host = request.url.path, request.headers["host"]
+    for each in (request.method, *app.router.allowed(path, host)):
+        if (found := app.router.match(each, path, host)) is not None:
             endpoint = found[0]
             return not isinstance(endpoint.entry, Route) or not endpoint.options.get("documented", True)
     return False

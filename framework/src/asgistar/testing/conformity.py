@@ -36,14 +36,14 @@ class Conformity:
 
     Args:
         document: the document.
-        exempt: whether a method and a path are not in the document on purpose.
+        exempt: whether what a request is for is not in the document on purpose.
 
     Raises:
         ModuleNotFoundError: jsonschema isn't installed.
     """
 
     def __init__(
-        self, document: Mapping[str, Any], exempt: Callable[[str, str], bool] = lambda method, path: False
+        self, document: Mapping[str, Any], exempt: Callable[[httpx.Request], bool] = lambda request: False
     ) -> None:
         self._validator = _validators(document)
         self._document = Document(document)
@@ -94,7 +94,7 @@ class Conformity:
         status = response.status_code
         at_path = [each for each in self._document.operations.values() if self._is_of(each, path)]
         if not at_path:
-            if status in (404, 405) or response.is_redirect or self._exempt(request.method, request.url.path):
+            if status in (404, 405) or response.is_redirect or self._exempt(request):
                 return []
             raise AssertionError(
                 f"{_named(response)} is answered with {status}, but the document has no such path."
@@ -134,7 +134,9 @@ class Conformity:
         empty = response.request.method == "HEAD" or response.status_code in BODILESS
         content_type = response.headers.get("content-type", "")
         if not answer.content:
-            if body and response.content and not empty:
+            # A default of which nothing is said is whatever the view makes of it.
+            said = answer is not operation.answers.get("default")
+            if said and body and response.content and not empty:
                 size = len(response.content)
                 problems.append(f"There is a body of {size} bytes ({content_type}), and none is documented.")
             return problems

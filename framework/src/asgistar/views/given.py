@@ -13,7 +13,8 @@ from typing import Any
 from asgistar.background import Background
 from asgistar.data import alternatives
 from asgistar.http.headers import ResponseHeaders
-from asgistar.http.request import URL, Client, Cookies, Headers, QueryParams, Request, client_of
+from asgistar.http.request import Client, Cookies, Headers, QueryParams, Request, client_of
+from asgistar.url import URL
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Hooked:
 
     def call(self, method: str) -> str:
         """The call of a method."""
-        waits = "await " if self.hook.is_async(method) else ""
+        waits = "await " if method in self.hook.waits else ""
         return f"{waits}{self.variable}.{method}({self.methods[method].arguments()})"
 
 

@@ -10,6 +10,7 @@ from asgistar.components import AppValues, Components
 from asgistar.hooks import Hook
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
+from asgistar.threads import in_threads
 from asgistar.types import Scope
 from asgistar.views.given import given
 from asgistar.views.parameters import is_stream
@@ -109,22 +110,17 @@ def write_components(source: Source, units: Iterable[Unit], around: Around) -> N
             source.write(f"{variable} = app_values[{variable}_key]")
             continue
         source.names[f"provide_{variable}"] = component.entered()
-        call = f"provide_{variable}({unit.arguments()})"
-        if component.cleans_up:
+        arguments = unit.arguments()
+        call = f"provide_{variable}({arguments})"
+        if component.in_thread:
+            source.names |= {"in_thread": around.in_thread, "in_threads": in_threads}
+        if component.cleans_up and component.in_thread:
+            source.write(f"async with in_threads(in_thread, {call}) as {variable}:")
+            source.depth += 1
+        elif component.in_thread:
+            source.write(f"{variable} = await in_thread(provide_{variable}{arguments and ', ' + arguments})")
+        elif component.cleans_up:
             source.write(f"{'async ' if component.is_async else ''}with {call} as {variable}:")
             source.depth += 1
         else:
             source.write(f"{variable} = {'await ' if component.is_async else ''}{call}")
-
-
-def write_call(source: Source, target: str, unit: Unit, is_async: bool) -> None:
-    """Call the view.
-
-    Args:
-        target: what stands before the call: "result = ", or nothing.
-    """
-    arguments = unit.arguments()
-    if is_async:
-        source.write(f"{target}await view({arguments})")
-    else:
-        source.write(f"{target}await in_thread(view{arguments and ', ' + arguments})")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Container, Iterable, M
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from asgistar.data import codec_of, fields, is_simple, own_class, type_info, wire_kind
+from asgistar.data import codec_of, fields, is_simple, own_class, type_info, why_no_data, wire_kind
 from asgistar.errors import ConfigurationError
 from asgistar.http.uploads import File, holds_file
 from asgistar.markers import In, Where, unmarked
@@ -173,12 +173,16 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
         return of(marker.where, marker.name)
     kind = wire_kind(annotation)
     if kind is None:
-        hint = ". If it is the body as it comes, write Body[AsyncIterator[bytes]]"
+        if is_stream(annotation):
+            hint = ". If it is the body as it comes, write Body[AsyncIterator[bytes]]"
+        else:
+            reason = why_no_data(annotation)
+            hint = f". It is no data, for msgspec says: {reason}" if reason else ""
         raise _error(
             argument,
             signature,
             f"is {_said(annotation)}: neither data that can come from a request, nor in the path, nor is "
-            f"there a component for it{hint if is_stream(annotation) else ''}",
+            f"there a component for it{hint}",
         )
     if marker is None:
         marker = In("query" if kind == "simple" or bodiless else "body")

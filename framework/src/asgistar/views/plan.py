@@ -107,6 +107,8 @@ class Plan:
         made = write_given(source, endpoint, units, around, shared)
         if "request" in made or "request" in shared:
             write_sharing(source, units)
+        if not any(unit.inputs for unit in units):
+            return made
         asking = Asking(source, endpoint, units)
         asking.write()
         if self.content is not None and asking.content is not None:

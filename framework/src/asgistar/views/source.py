@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import weakref
 from typing import Any
 
 from asgistar.data import type_info
@@ -61,5 +62,8 @@ class Source:
         """The function."""
         text = self.text
         exec(compile(text, self.file, "exec"), self.names)
+        function = self.names[self._function]
         linecache.cache[self.file] = (len(text), None, text.splitlines(True), self.file)
-        return self.names[self._function]
+        # Tests make many: their lines end with them.
+        weakref.finalize(function, linecache.cache.pop, self.file, None).atexit = False
+        return function

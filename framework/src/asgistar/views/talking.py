@@ -77,7 +77,7 @@ class SocketPlan:
         source.write("socket = WebSocket(scope, receive, send, coding)", WebSocket=WebSocket, coding=coding)
         source.write("try:")
         source.depth += 1
-        write_given(source, endpoint, self.units, around)
+        made = write_given(source, endpoint, self.units, around)
         Asking(source, endpoint, self.units).write()
         write_components(source, self.units, around)
         call = f"view({self.units[-1].arguments()})"
@@ -87,6 +87,8 @@ class SocketPlan:
         source.write("await socket.fail(error, failed)", 1, failed=around.failed)
         source.write("else:")
         source.write("await socket.close()", 1)
+        if "background" in made:
+            source.write("await background.start()", 1)
 
     async def _first_run(
         self, scope: Scope, receive: Receive, send: Send, values: tuple[Any, ...]

@@ -111,7 +111,7 @@ async def test_a_client_that_pings_on_does_not_hold_up_a_stop(http2: Opener) -> 
     client = await http2(Held(), graceful_timeout=10)
     stopping = asyncio.ensure_future(client.server.stop())
     try:
-        while True:
+        while not client.writer.is_closing():
             await client.send(("PING", 0, bytes(8)))
             client.unread.append(await client.frame())
             await asyncio.sleep(0.01)

@@ -396,28 +396,33 @@ export async function* lines(response, parse = JSON.parse) {
 
 /** Server-sent events (HTML §9.2.6): {event, data, id, retry}. */
 export async function* events(response, parse = (data) => data) {
-  let rest = "";
   let id = "";
   let event = { data: [] };
+  for await (const line of eventLines(response)) {
+    if (line === "") {
+      const { event: name = "message", data, retry } = event;
+      if (data.length) yield { event: name, data: parse(data.join("\n")), id, retry };
+      event = { data: [] };
+      continue;
+    }
+    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+    if (name === "data") event.data.push(value);
+    else if (name === "event" && value) event.event = value;
+    else if (name === "id" && !value.includes("\0")) id = value;
+    else if (name === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
+  }
+}
+
+/** The whole lines of a stream of events: they end with CR LF, LF or CR. */
+async function* eventLines(response) {
+  let rest = "";
   for await (const piece of pieces(response)) {
     // A CR at the end may be the first half of CR LF.
     const found = (rest + piece).split(/\r\n|\n|\r(?!$)/);
     rest = found.pop();
-    for (const line of found) {
-      if (line === "") {
-        if (event.data.length) {
-          yield { event: event.event || "message", data: parse(event.data.join("\n")), id, retry: event.retry };
-        }
-        event = { data: [] };
-        continue;
-      }
-      const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
-      if (name === "data") event.data.push(value);
-      else if (name === "event") event.event = value;
-      else if (name === "id" && !value.includes("\0")) id = value;
-      else if (name === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
-    }
+    yield* found;
   }
+  if (rest.endsWith("\r")) yield rest.slice(0, -1);
 }
 
 /** A WebSocket whose messages are values. */

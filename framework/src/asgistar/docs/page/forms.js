@@ -131,7 +131,7 @@ class TextField extends Field {
     const own = { date: "date", password: "password" }[schema.format];
     const properties = {
       value: initial ?? "", autocomplete: "off", spellcheck: false, oninput: () => this.changed(),
-      placeholder: String(schema.default ?? given(this.context.document, schema) ?? ""),
+      placeholder: String(schema.default ?? (this.required ? undefined : given(this.context.document, schema)) ?? ""),
     };
     this.element = this.wrap(long ? el("textarea", { rows: 3, ...properties }) : el("input", { type: own ?? "text", ...properties }));
   }

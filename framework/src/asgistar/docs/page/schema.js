@@ -28,7 +28,7 @@ export function nameOf(written) {
 
 const isNull = (schema) => schema.type === "null" || schema.const === null;
 
-/** The alternatives of a schema but null, each as it is written; one if it is no union. */
+/** The alternatives of a schema but null, each as it is written: one if it is no union. */
 export function alternatives(document, written) {
   const schema = plainSchema(document, written);
   const members = schema.oneOf ?? schema.anyOf;
@@ -36,7 +36,7 @@ export function alternatives(document, written) {
   if (Array.isArray(schema.type)) {
     return schema.type.filter((type) => type !== "null").map((type) => ({ ...schema, type }));
   }
-  return [written];
+  return isNull(schema) ? [] : [written];
 }
 
 export function isNullable(document, written) {

@@ -213,6 +213,7 @@ export class Tryout {
     const started = performance.now();
     const restore = setCookies(request);
     this.busy(() => controller.abort(), "Cancel");
+    let streaming = false;
     try {
       const response = await fetch(request.url, {
         method: request.method, headers: request.headers, body: request.body,
@@ -221,6 +222,7 @@ export class Tryout {
       const type = response.headers.get("content-type") ?? "";
       if (response.ok && (isEvents(type) || isLines(type))) {
         const view = streamConsole(response, started, { abort: () => controller.abort(), ended: () => this.rest() });
+        streaming = true;
         this.busy(view.stop, "Stop");
         this.show(view.element);
         return;
@@ -234,7 +236,7 @@ export class Tryout {
       else this.show(failure("No answer", `The server can't be reached, or doesn't let this page ask it (CORS). ${error.message}`));
     } finally {
       restore();
-      if (!this.button.textContent.startsWith("Stop")) this.rest();
+      if (!streaming) this.rest();
     }
   }
 

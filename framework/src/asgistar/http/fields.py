@@ -1,17 +1,19 @@
-"""Fields of requests and responses, as ASGI has them: pairs of bytes, the names in lower case."""
+"""Header fields of requests and responses, as ASGI has them (RFC 9110 §5)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 Fields = list[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""What the name of a field is made of, and that of a cookie (RFC 9110 §5.6.2)."""
 
 
 def value(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The value of a field; of several of one name all, with commas (RFC 9110 §5.2).
-
-    None if there is none.
-    """
+    """The value of a field: of several of one name all, with commas (§5.2). None if there is none."""
     found = [each for field, each in fields if field == name]
     return b", ".join(found) if found else None
 
@@ -22,7 +24,7 @@ def without(fields: Iterable[tuple[bytes, bytes]], *names: bytes) -> Fields:
 
 
 def varied(fields: Fields, *names: str) -> Fields:
-    """The fields with `Vary` (RFC 9110 §12.5.5) naming these too, once each."""
+    """The fields with `Vary` (§12.5.5) naming these too, once each."""
     said = (value(fields, b"vary") or b"").decode("latin-1")
     listed = [each.strip() for each in said.split(",") if each.strip()]
     if "*" in listed:
