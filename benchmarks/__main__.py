@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import chart, report
+from benchmarks import chart, pages, report
 from benchmarks.measure import REPOSITORY, Bench, Cell, Idle
 from benchmarks.peers import IDLE, PEERS, WORKLOADS, Peer
 from benchmarks.results import Results, conditions
 
 #: Both have a place for the figures, between two marks.
 PAGE, README = REPOSITORY / "docs" / "benchmarks.md", REPOSITORY / "README.md"
-BEGIN, END = "<!-- benchmarks: begin -->\n", "<!-- benchmarks: end -->"
 CHART = "CPU time per request, by server and kind of work"
 
 
@@ -125,20 +124,11 @@ def publish(results: Results) -> None:
     kept = PAGE.with_suffix(".json")
     if kept.exists():
         results = Results.from_json(kept.read_text()).renewed(results)
-    fill(PAGE, f"![{CHART}](benchmarks.svg)\n\n{report.markdown(results)}")
-    fill(README, f"![{CHART}](docs/benchmarks-summary.svg)\n\n{report.summary(results)}\n")
+    pages.fill(PAGE, f"![{CHART}](benchmarks.svg)\n\n{report.markdown(results)}")
+    pages.fill(README, f"![{CHART}](docs/benchmarks-summary.svg)\n\n{report.summary(results)}\n")
     PAGE.with_suffix(".svg").write_text(chart.svg(results))
     PAGE.with_name("benchmarks-summary.svg").write_text(chart.svg(results, headlines=True))
     kept.write_text(results.to_json())
-
-
-def fill(page: Path, content: str) -> None:
-    """Replace what stands between the two marks of that page."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} has no place for the figures: {BEGIN.strip()} and {END} are missing")
-    page.write_text(f"{before}{BEGIN}\n{content}\n{END}{after}")
 
 
 def main() -> None:

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pages
 from benchmarks.frameworks import report, served
 from benchmarks.frameworks.peers import FRAMEWORKS, ROWS, Framework
 from benchmarks.processes import ServerFailed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "benchmarks" / "results"
+PAGE = REPOSITORY / "docs" / "asgistar" / "benchmarks.md"
+README = REPOSITORY / "framework" / "README.md"
 
 Figures = dict[str, dict[str, list[float]]]
 """Row -> framework -> what each round found."""
@@ -32,6 +35,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="processes of each framework (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each row in a round (default: 1)")
     parser.add_argument("--no-server", action="store_true", help="leave out what needs a server, and wrk")
+    parser.add_argument(
+        "--publish", action="store_true", help=f"put the tables into {PAGE.name} and the README"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help=f"default: {RESULTS}")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.only.split(",")) - set(names):
@@ -64,13 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = report.markdown(medians, frameworks)
     print(text)
     chosen.output.mkdir(parents=True, exist_ok=True)
-    kept = {
+    kept: dict[str, Any] = {
         "conditions": report.conditions(chosen.rounds, chosen.seconds),
         "medians": medians,
         "rounds": found,
     }
     (chosen.output / "frameworks.json").write_text(json.dumps(kept, indent=1) + "\n")
     (chosen.output / "frameworks.md").write_text(text)
+    if chosen.publish:
+        pages.fill(PAGE, f"{text}\n{report.said(kept['conditions'])}\n")
+        pages.fill(README, f"{report.summary(medians, frameworks)}\n")
 
 
 def in_a_process(module: str, framework: Framework, more: list[str]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The tables of the frameworks: what was found, as Markdown."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from benchmarks.frameworks.peers import FRAMEWORKS, ROWS, Framework
 from benchmarks.frameworks.starting import IMPORT, START
@@ -38,6 +39,35 @@ def markdown(medians: Mapping[str, Medians], frameworks: Sequence[Framework]) ->
     if aims := targets(medians["inprocess"], medians["starting"]):
         parts.append("### What we set out to reach\n\n" + aims)
     return "\n\n".join(parts) + "\n"
+
+
+def summary(medians: Mapping[str, Medians], frameworks: Sequence[Framework]) -> str:
+    """What the front page says: against the best peer, and against FastAPI."""
+    named = {framework.name: framework for framework in frameworks}
+    lines = []
+    for row in ROWS:
+        cells = medians["inprocess"].get(row.name, {})
+        peers = {
+            name: figure
+            for name, figure in cells.items()
+            if not (named[name].is_ours or named[name].is_floor)
+        }
+        ours = cells.get(OURS.name)
+        if ours is None or not peers:
+            continue
+        best = min(peers, key=peers.__getitem__)
+        lines.append(
+            [
+                row.title,
+                f"{ours:.1f} µs",
+                f"{cells[FLOOR.name]:.1f} µs" if FLOOR.name in cells else NOTHING,
+                f"{named[best].title} {peers[best]:.1f} µs",
+                f"{peers['fastapi']:.1f} µs" if "fastapi" in peers else NOTHING,
+            ]
+        )
+    return table(
+        ["CPU time per request, without a server", "asgistar", "by hand", "best peer", "FastAPI"], lines
+    )
 
 
 def costs(medians: Medians, frameworks: Sequence[Framework], titles: Mapping[str, str]) -> str:
@@ -85,10 +115,23 @@ def _title(name: str) -> str:
     return next(each.title for each in FRAMEWORKS if each.name == name)
 
 
+def said(conditions: Mapping[str, object]) -> str:
+    """Where and how it was measured, as a sentence."""
+    versions = conditions["versions"]
+    assert isinstance(versions, Mapping)
+    return (
+        f"Measured on {conditions['date']}: {conditions['processor']}, {conditions['python']}; medians of "
+        f"{conditions['rounds']} rounds of {conditions['seconds']} s. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + "."
+    )
+
+
 def conditions(rounds: int, seconds: float) -> dict[str, object]:
     """Where and how it was measured."""
     versions = {name: version for name in DISTRIBUTIONS if (version := version_of(name))}
     return {
+        "date": str(date.today()),
         "processor": processor(),
         "python": interpreter(),
         "rounds": rounds,

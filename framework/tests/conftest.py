@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -13,6 +14,16 @@ import pytest
 from asgistar import App
 from asgistar.routing.route import Entry, Route
 from asgistar.routing.router import Router
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all of them on every Python; but a browser sees no difference."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and not item.path.is_relative_to(HERE / "docs"):
+            item.add_marker("every_python")
+
 
 Resolve = Callable[..., tuple[str, dict[str, Any]] | None]
 

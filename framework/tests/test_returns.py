@@ -363,3 +363,11 @@ def test_a_plan_says_what_is_sent(view: Any, media_type: str | None, type: Any, 
     (endpoint,) = App([Route("/", "GET", view)]).router.endpoints
     returns = endpoint.handlers["GET"].returns
     assert (returns.media_type, returns.type, returns.responses) == (media_type, type, responses)
+
+
+async def test_object_is_any_data(client: Connect) -> None:
+    async def view(body: dict[str, object], q: object = None) -> dict[str, object]:
+        return {**body, "q": q}
+
+    answer = await client(Route("/", "POST", view)).post("/?q=1", {"a": [1, None]})
+    assert answer.json == {"a": [1, None], "q": "1"}

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from asgistar.views import validation
+from asgistar.views import checks
 from asgistar.views.validation import errors_of
 
 T = TypeVar("T")
@@ -211,12 +211,12 @@ def test_a_type_that_is_not_hashable_is_looked_into_too() -> None:
 
 
 def test_no_more_errors_are_told_than_anyone_reads() -> None:
-    assert len(told(list[int], ["x"] * 1000)) == validation.MAXIMUM
+    assert len(told(list[int], ["x"] * 1000)) == checks.MAXIMUM
 
 
 def test_large_data_is_not_gone_through_for_long() -> None:
     # The last of many is wrong: msgspec's own word for it has to do.
-    data = [1] * (validation.VISITS * 2) + ["x"]
+    data = [1] * (checks.VISITS * 2) + ["x"]
     assert told(list[int], data) == [(len(data) - 1, "invalid", "Expected int, got str")]
 
 

@@ -33,7 +33,7 @@ async def connect() -> None:
 
 
 if context.is_offline_mode():
-    context.configure(Settings().url, target_metadata=Base.metadata, literal_binds=True)
+    context.configure(url=Settings().url, target_metadata=Base.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 else:

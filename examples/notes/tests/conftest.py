@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,29 @@ PASSWORD = "correct horse"
 # --- databases ----------------------------------------------------------------------------------------------
 
 
-def alembic(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `alembic` on a database."""
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
+# One process for all, since it takes longer to start than to do it.
+ALEMBIC = """
+import sys
+from alembic.config import main
+for line in sys.argv[1:]:
+    print("$", line, flush=True)
+    main(line.split(), prog="alembic")
+"""
+
+
+def alembic(url: str, *lines: str) -> str:
+    """Run `alembic` on a database, once for each line; what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ALEMBIC, *lines],
         cwd=FOLDER,
         env={**os.environ, "NOTES_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=60,
         check=False,
     )
-
-
-def migrated(url: str) -> None:
-    """Make the tables."""
-    ended = alembic(url, "upgrade", "head")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 class SQLite:
@@ -57,7 +64,7 @@ class SQLite:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.template = folder / "template.db"
-        migrated(f"sqlite:///{self.template}")
+        alembic(f"sqlite:///{self.template}", "upgrade head")
 
     def empty(self, name: str) -> str:
         """The address of a new database without tables."""
@@ -93,7 +100,7 @@ class PostgreSQL:
         self.run("initdb", "-D", data, "-U", "notes", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -c unix_socket_directories= -c fsync=off"
         self.run("pg_ctl", "-D", data, "-l", self.folder / "log", "-o", options, "-w", "start")
-        migrated(self.empty("template_notes"))
+        alembic(self.empty("template_notes"), "upgrade head")
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run one of its programs."""
@@ -161,6 +168,12 @@ def databases(request: pytest.FixtureRequest) -> SQLite | PostgreSQL:
 
 
 _made = iter(range(1_000_000))
+
+
+@pytest.fixture
+def run_alembic(databases: SQLite | PostgreSQL) -> Callable[..., str]:
+    """`run_alembic("upgrade head", …)`: run `alembic` on a database without tables."""
+    return partial(alembic, databases.empty(f"empty{next(_made)}"))
 
 
 @pytest.fixture
@@ -232,12 +245,6 @@ async def eve(join: Join) -> AsyncClient:
 
 
 # --- processes ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run_alembic() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`run_alembic(url, …)`: run `alembic` on a database."""
-    return alembic
 
 
 class Served:

@@ -46,7 +46,7 @@ class Conversation:
         # A time with fewer digits makes a shorter body.
         if "(time)" in body if isinstance(body, str) else False:
             headers = [header for header in headers if header[0] != "content-length"]
-        self.answers.append((f"{method} {path}", answer.status_code, headers, body))
+        self.answers.append((self.same(f"{method} {path}"), answer.status_code, headers, body))
         return answer
 
     def same(self, text: str) -> str:
@@ -125,6 +125,8 @@ def conversation(served: Served) -> list[Any]:
         talk.ask("DELETE", "/notes/2/")
         talk.events(4, **{"last-event-id": "3"})
         talk.websocket("/live/?after=3", 4, **shown)
+        talk.websocket("/live/?after=x", 0, **shown)
+        talk.websocket("/live/", 0)
         talk.websocket("/nowhere/", 0, **shown)
         talk.ask("POST", "/logout/")
         talk.ask("GET", "/me/")

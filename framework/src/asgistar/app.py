@@ -171,6 +171,7 @@ class App:
             await call_mounted(*mounted, scope, receive, send)
         if reply is None:
             return
+        # PERF: what `send_reply` does, without a call for it.
         status, headers, content = reply
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})

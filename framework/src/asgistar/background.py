@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgistar import signature as signatures
-from asgistar.components import Living, named
+from asgistar.components import Living
 from asgistar.components import Scope as ComponentScope
 from asgistar.errors import ConfigurationError, tell
 from asgistar.http.fields import Fields
-from asgistar.http.response import Reply, Sender
+from asgistar.http.response import Reply, Sender, send_reply
 from asgistar.http.streams import STARTED
-from asgistar.signature import EMPTY, Signature, described
+from asgistar.signature import EMPTY, Signature, described, named
 from asgistar.threads import Threads
 from asgistar.types import Receive, Scope, Send
 
@@ -189,10 +189,6 @@ class _Followed:
         try:
             if isinstance(self._content, bytes):
                 scope[STARTED] = True
-                body = b"" if scope["method"] == "HEAD" else self._content
-                await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": body})
-            else:
-                await self._content.send(status, headers, scope, receive, send)
+            await send_reply((status, headers, self._content), scope, receive, send)
         finally:
             await self._background.start()

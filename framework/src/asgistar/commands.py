@@ -18,10 +18,10 @@ from typing import Any
 
 from asgistar import docstring
 from asgistar import signature as signatures
-from asgistar.components import Components, named
+from asgistar.components import Components
 from asgistar.docstring import Docstring
 from asgistar.errors import ConfigurationError
-from asgistar.signature import EMPTY, Argument
+from asgistar.signature import EMPTY, Argument, named
 from asgistar.texts import Texts
 
 RESERVED = frozenset(("check", "client", "new", "routes", "run", "schema", "shell", "test"))

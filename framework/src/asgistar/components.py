@@ -40,7 +40,7 @@ from asgistar.data import alternatives, wire_kind
 from asgistar.errors import ConfigurationError, Problem
 from asgistar.markers import unmarked
 from asgistar.security import Security
-from asgistar.signature import EMPTY, Argument, Signature
+from asgistar.signature import EMPTY, Argument, Signature, named
 from asgistar.threads import in_threads
 
 P = ParamSpec("P")
@@ -186,11 +186,6 @@ def replacing(key: Any, value: Any) -> Component[..., Any]:
     if isinstance(value, FunctionType | MethodType):
         return Component(value, "request", key)
     return Component(lambda: value, "request", key)
-
-
-def named(annotation: Any) -> str:
-    """What to call a type in an error."""
-    return getattr(annotation, "__name__", None) or str(annotation)
 
 
 class Components:

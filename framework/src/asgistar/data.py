@@ -21,12 +21,15 @@ _SIMPLE = (
     inspect.BytesType, inspect.DecimalType, inspect.UUIDType, inspect.DateTimeType, inspect.DateType,
     inspect.TimeType, inspect.TimeDeltaType, inspect.EnumType, inspect.LiteralType,
 )  # fmt: skip
-_OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
-_MANY = (
-    inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType, inspect.CollectionType,
-)  # fmt: skip
+
+ANY_TEXT = (inspect.StrType, inspect.BytesType, inspect.AnyType)
+"""What a text is a value of, whatever stands in it."""
+
+BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What people and browsers write for a boolean, in lower case -> what msgspec takes for one."""
 
 Fielded = inspect.StructType | inspect.DataclassType | inspect.TypedDictType
+"""An object with fields."""
 
 
 def type_info(annotation: Any) -> inspect.Type | None:
@@ -65,10 +68,21 @@ def known_type(annotation: Any) -> inspect.Type:
 
 
 def unwrapped(info: inspect.Type) -> inspect.Type:
-    """`info` without the metadata around it."""
+    """`info` without the metadata around it. `object` is what strict type checkers like better than `Any`."""
     while isinstance(info, inspect.Metadata):
         info = info.type
-    return info
+    return _ANY if isinstance(info, inspect.CustomType) and info.cls is object else info
+
+
+_ANY = inspect.AnyType()
+
+
+def members(info: inspect.Type) -> list[inspect.Type]:
+    """The members of a union, and of those in it; any other type is its only one."""
+    info = unwrapped(info)
+    if isinstance(info, inspect.UnionType):
+        return [member for each in info.types for member in members(each)]
+    return [info]
 
 
 def wire_kind(annotation: Any) -> Literal["simple", "object", "list"] | None:
@@ -80,16 +94,15 @@ def wire_kind(annotation: Any) -> Literal["simple", "object", "list"] | None:
         return None
     if is_simple(info):
         return "simple"
-    return "object" if isinstance(info, _OBJECTS) else "list"
+    return "object" if isinstance(info, Fielded) else "list"
 
 
 def _has_own_class(info: inspect.Type) -> bool:
-    info = unwrapped(info)
-    if isinstance(info, inspect.CustomType):
-        return True
-    if isinstance(info, inspect.UnionType):
-        return any(_has_own_class(member) for member in info.types)
-    return isinstance(info, _MANY) and _has_own_class(info.item_type)
+    return any(
+        isinstance(each, inspect.CustomType)
+        or (isinstance(each, inspect.CollectionType) and _has_own_class(each.item_type))
+        for each in members(info)
+    )
 
 
 def is_simple(info: inspect.Type, inside: bool = False) -> bool:
@@ -97,7 +110,7 @@ def is_simple(info: inspect.Type, inside: bool = False) -> bool:
     info = unwrapped(info)
     if isinstance(info, inspect.UnionType):
         return all(is_simple(member, inside) for member in info.types)
-    if isinstance(info, _MANY) and not inside:
+    if isinstance(info, inspect.CollectionType) and not inside:
         return is_simple(info.item_type, inside=True)
     return isinstance(info, _SIMPLE)
 
@@ -113,10 +126,7 @@ def is_limited(annotation: Any) -> bool:
 
 def takes_many(info: inspect.Type | None) -> bool:
     """Whether a value is a list of texts, not one text."""
-    info = info and unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        return any(takes_many(member) for member in info.types)
-    return isinstance(info, _MANY)
+    return info is not None and any(isinstance(each, inspect.CollectionType) for each in members(info))
 
 
 def fields(annotation: Any) -> Iterable[inspect.Field]:
@@ -124,7 +134,7 @@ def fields(annotation: Any) -> Iterable[inspect.Field]:
     if codec := codec_of(annotation):
         return codec.fields(annotation)
     info = type_info(annotation)
-    assert isinstance(info, _OBJECTS)
+    assert isinstance(info, Fielded)
     return info.fields
 
 
@@ -141,18 +151,18 @@ def own_class(info: inspect.Type, seen: set[type] | None = None) -> type | None:
     info = unwrapped(info)
     if isinstance(info, inspect.CustomType):
         return info.cls
-    inner = _inner(info)
+    types = inner(info)
     cls = getattr(info, "cls", None)
     if hasattr(info, "fields") and cls not in seen:
         seen.add(cls)  # type: ignore[arg-type]
-        inner += [field.type for field in info.fields]
-    for each in inner:
+        types += [field.type for field in info.fields]
+    for each in types:
         if found := own_class(each, seen):
             return found
     return None
 
 
-def _inner(info: inspect.Type) -> list[inspect.Type]:
+def inner(info: inspect.Type) -> list[inspect.Type]:
     """The types that are in a type, but not the fields of objects."""
     if isinstance(info, inspect.UnionType):
         return list(info.types)

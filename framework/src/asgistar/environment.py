@@ -94,7 +94,7 @@ class Environment:
                 texts = Texts(hint)
             except TypeError:
                 raise ConfigurationError(
-                    f"{name} of {cls._where} is {getattr(hint, '__name__', hint)}: no type of data that "
+                    f"{name} of {cls._where} is {signatures.named(hint)}: no type of data that "
                     "could be made of a text."
                 ) from None
             variables[name] = _Variable((prefix + name).upper(), texts, getattr(cls, name, EMPTY))

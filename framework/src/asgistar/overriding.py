@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from asgistar.components import Components, Living
@@ -20,6 +21,7 @@ Planned = Callable[[Endpoint, str, Components], Plan | SocketPlan]
 """Makes the plan for a method of an endpoint, with these components."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Override:
     """One override that is in force.
 
@@ -28,11 +30,8 @@ class Override:
         when: which requests it is for; None for all.
     """
 
-    __slots__ = ("replacements", "when")
-
-    def __init__(self, replacements: Mapping[Any, Any], when: When | None) -> None:
-        self.replacements = dict(replacements)
-        self.when = when
+    replacements: Mapping[Any, Any]
+    when: When | None
 
 
 class Overrides:
@@ -55,7 +54,7 @@ class Overrides:
     @contextmanager
     def override(self, replacements: Mapping[Any, Any], when: When | None) -> Iterator[None]:
         """Have an override in force. See `App.override`."""
-        added = Override(replacements, when)
+        added = Override(dict(replacements), when)
         self._put_in_force([*self._active, added])
         try:
             yield

@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, NewType, get_args, get_type_hints
 
 from asgistar.errors import ConfigurationError
 
@@ -130,6 +131,16 @@ def described(call: Callable[..., Any]) -> str:
     if code is None:
         return f"{name}()"
     return f"{name}() at {place(code.co_filename, code.co_firstlineno)}"
+
+
+_MODULES = re.compile(r"(?:\b[^\W\d]\w*\.|<locals>\.)+")
+
+
+def named(annotation: Any) -> str:
+    """What to call a type in an error: as it is written, but without modules."""
+    if isinstance(annotation, type | NewType) and not get_args(annotation):
+        return str(annotation.__name__)
+    return _MODULES.sub("", str(annotation))
 
 
 def place(file: str, line: int) -> str:

@@ -10,12 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
-from asgistar.data import takes_many, type_info, unwrapped, wire_kind
+from asgistar.data import ANY_TEXT, BOOLS, members, takes_many, type_info, wire_kind
 from asgistar.views.validation import errors_of
-
-_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-
-_ANY_TEXT = (inspect.StrType, inspect.BytesType, inspect.AnyType)
 
 
 class Unfit(ValueError):
@@ -61,7 +57,7 @@ class Texts:
         info = type_info(self._type_of_data)
         assert info is not None
         leaves = list(_leaves(info))
-        any_text = any(isinstance(each, _ANY_TEXT) for each in leaves)
+        any_text = any(isinstance(each, ANY_TEXT) for each in leaves)
         self._json = kind != "simple"
         self._words = not any_text and any(isinstance(each, inspect.BoolType) for each in leaves)
         self.many = not self._json and takes_many(info)
@@ -92,7 +88,7 @@ class Texts:
 
 
 def _word(text: str) -> str:
-    return _WORDS.get(text.strip().lower(), text)
+    return BOOLS.get(text.strip().lower(), text)
 
 
 def _told(path: list[str | int], message: str) -> str:
@@ -107,22 +103,19 @@ def _without_paths(annotation: Any) -> Any:
     origin: Any = get_origin(annotation)
     if origin is Annotated:
         return Annotated[(_without_paths(annotation.__origin__), *annotation.__metadata__)]
-    members = tuple(map(_without_paths, get_args(annotation)))
-    if members == get_args(annotation):
+    arguments = tuple(map(_without_paths, get_args(annotation)))
+    if arguments == get_args(annotation):
         return annotation
-    return Union[members] if origin in (Union, UnionType) else origin[members]  # noqa: UP007
+    return Union[arguments] if origin in (Union, UnionType) else origin[arguments]  # noqa: UP007
 
 
 def _leaves(info: inspect.Type) -> Iterator[inspect.Type]:
     """The single types in a type."""
-    info = unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        for member in info.types:
-            yield from _leaves(member)
-    elif hasattr(info, "item_type"):
-        yield from _leaves(info.item_type)
-    elif not isinstance(info, inspect.NoneType):
-        yield info
+    for each in members(info):
+        if isinstance(each, inspect.CollectionType):
+            yield from _leaves(each.item_type)
+        elif not isinstance(each, inspect.NoneType):
+            yield each
 
 
 def _choices(leaves: Sequence[inspect.Type]) -> tuple[str, ...]:

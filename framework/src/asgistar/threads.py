@@ -41,15 +41,17 @@ async def _ended(future: asyncio.Future[Any]) -> None:
 async def in_threads(
     in_thread: Callable[..., Awaitable[Any]], context: AbstractContextManager[T]
 ) -> AsyncIterator[T]:
-    """A context that is entered and left in threads."""
-    value = await in_thread(context.__enter__)
+    """A context that is entered and left in threads; once entered it is left, whoever is cancelled."""
+    entering = asyncio.ensure_future(in_thread(context.__enter__))
     try:
-        yield value
+        yield await finished(entering)
     except BaseException as error:
-        if not await in_thread(context.__exit__, type(error), error, error.__traceback__):
+        if entering.cancelled() or entering.exception() is not None:
+            raise
+        if not await finished(in_thread(context.__exit__, type(error), error, error.__traceback__)):
             raise
     else:
-        await in_thread(context.__exit__, None, None, None)
+        await finished(in_thread(context.__exit__, None, None, None))
 
 
 class Threads:

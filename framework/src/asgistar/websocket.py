@@ -289,17 +289,17 @@ class WebSocket(Generic[In, Out]):
         await self._connect()
         if self._state is State.CONNECTING:
             self._state = State.CLOSED
-            await _deny(self.scope, self._send, reply)
+            await deny(self.scope, self._send, reply)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:
     """Answer the opening handshake of a WebSocket that there is no view for."""
     message = await receive()
     if message["type"] == "websocket.connect":
-        await _deny(scope, send, reply)
+        await deny(scope, send, reply)
 
 
-async def _deny(scope: Scope, send: Send, reply: Reply) -> None:
+async def deny(scope: Scope, send: Send, reply: Reply) -> None:
     """Answer a handshake with a response, or with 403 if the server can't do that."""
     status, headers, content = reply
     try:

@@ -163,7 +163,8 @@ async def events(start: int = 0) -> Events[Note]:
 
 
 async def words() -> Events[str]:
-    yield "not JSON"
+    yield "a word"
+    yield "7"
 
 
 async def broken() -> Note:

@@ -88,7 +88,7 @@ def test_a_typed_client_speaks_to_a_server(
             event = next(events)
             assert (event.data.title, event.event, event.id) == ("event 2", "note", "2")
         assert left.wait(10)
-        assert [event.data for event in client.words()] == ['"not JSON"']
+        assert [event.data for event in client.words()] == ["a word", "7"]
     client = api.Client(url)
     assert client.text()
     client.close()

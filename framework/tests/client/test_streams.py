@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgistar.client import Event
+from asgistar.client.answers import convert
 from asgistar.client.events import Events, JSONLines, Lines, TooLong
 
 
@@ -59,6 +60,11 @@ def test_data_may_be_json() -> None:
     assert Event('{"a": 1}').json(dict[str, float]) == {"a": 1.0}
     with pytest.raises(msgspec.DecodeError):
         Event("x").json()
+
+
+def test_data_that_is_a_text_may_be_json_or_not() -> None:
+    read = convert(Event[str])
+    assert [read(Event(data)).data for data in ('"a"', "a", "7")] == ["a", "a", "7"]
 
 
 def test_lines_of_json() -> None:

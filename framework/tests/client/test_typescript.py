@@ -173,7 +173,7 @@ def test_a_client_compiles_and_speaks_to_a_server(
     assert said["raw"] == "cba"
     assert said["text"] == "grün\u2028"
     assert said["lines"] == ["line 0\u2028", "line 1\u2028"]
-    assert said["events"] == [["event 7", "note", "7"], ["event 8", "note", "8"], '"not JSON"']
+    assert said["events"] == [["event 7", "note", "7"], ["event 8", "note", "8"], "a word", "7"]
     assert left.wait(10)
     assert (said["key"], said["basic"], said["bearer"]) == ("k", "Basic YW5uOsO8", "Bearer t")
 

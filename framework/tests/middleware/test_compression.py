@@ -82,6 +82,7 @@ async def test_large_bodies_are_compressed_too(ask: Ask, says: type[Says]) -> No
         ("identity;q=0.5, gzip;q=0.8", "gzip"),
         ("gzip;q=0", None),
         ("gzip;q=x", None),
+        ("gzip;q=nan", None),
         ("gzip; q=0.3", "gzip"),
         ("gzip;q=7", "gzip"),
         (",;,=,gzip", "gzip"),
@@ -94,7 +95,7 @@ async def test_the_client_chooses(ask: Ask, says: type[Says], accepted: str, cod
 
 
 def test_nothing_is_chosen_of_nothing() -> None:
-    assert best("gzip", ()) is None
+    assert best(b"gzip", ()) is None
 
 
 @pytest.mark.parametrize(

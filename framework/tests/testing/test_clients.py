@@ -10,6 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route as StarletteRoute
+from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
+from starlette.websockets import WebSocket as StarletteWebSocket
 
 from asgistar import App, Body, Route, component
 from asgistar.testing import AsyncClient, LifespanFailed, TestClient
@@ -493,3 +500,65 @@ async def test_a_body_reaches_a_view() -> None:
 
     async with AsyncClient(App([Route("/", "POST", view)])) as client:
         assert (await client.post("/", json={"a": 1, "b": 2})).json() == 3
+
+
+# --- an application of another framework ------------------------------------------------------------------
+
+
+async def test_an_application_of_another_framework_is_tested_as_well() -> None:
+    done = []
+
+    async def numbers() -> AsyncIterator[str]:
+        number = 0
+        while True:
+            number += 1
+            yield f"{number}\n"
+
+    async def endless(request: Request) -> StreamingResponse:
+        return StreamingResponse(numbers())
+
+    async def background(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("later", background=BackgroundTask(done.append, 1))
+
+    async def fails(request: Request) -> PlainTextResponse:
+        raise Broken("of Starlette")
+
+    async def socket(socket: StarletteWebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+        await socket.close(4000)
+
+    app = Starlette(
+        routes=[
+            StarletteRoute("/endless", endless),
+            StarletteRoute("/background", background),
+            StarletteRoute("/fails", fails),
+            StarletteWebSocketRoute("/ws", socket),
+        ]
+    )
+    async with AsyncClient(app) as client:
+        async with client.stream("GET", "/endless") as answer:
+            assert await anext(answer.aiter_lines()) == "1"
+        assert (await client.get("/background")).text == "later"
+        assert done == [1]
+        with pytest.raises(Broken, match="of Starlette"):
+            await client.get("/fails")
+        async with client.websocket("/ws") as peer:
+            await peer.send("a")
+            assert [message async for message in peer] == ["a"]
+            assert peer.close_code == 4000
+
+
+async def test_what_says_only_that_the_client_left_is_no_error_of_the_application() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def sends() -> None:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+        if scope["type"] == "http":
+            await send({**START, "headers": []})
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(sends())
+
+    async with AsyncClient(app) as client, client.stream("GET", "/") as answer:
+        assert await anext(answer.aiter_bytes()) == b"x"

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from server.tests.applications.conftest import Curl, Serve, Served
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 SIZE = 3_000_000  # bytes of an upload: many reads of the server, and more than curl sends without asking
 CONTENT = os.urandom(4096) * (SIZE // 4096)

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from server.tests.applications.conftest import Curl, Serve, Served
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 CONTENT = os.urandom(1024) * 4096
 

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from server.tests.applications.conftest import Curl, Serve, Served
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 if TYPE_CHECKING:
     from server.tests.applications.conftest import Serve, Served
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 DEADLINE = 30.0
 

@@ -18,7 +18,7 @@ import pytest
 import asgiworker
 from asgiworker.process.wsgi import WSGIAdapter
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]

@@ -13,7 +13,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Serve, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 

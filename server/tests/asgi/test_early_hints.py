@@ -12,7 +12,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Answer, Serve
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]}
 STYLE = b"</style.css>; rel=preload; as=style"

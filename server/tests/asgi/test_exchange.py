@@ -26,7 +26,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Answer, Serve, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 HEAD_SEEN: Message = {"type": "wait until the client has the head"}
 

@@ -18,7 +18,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 STARTUP_COMPLETE: Message = {"type": "lifespan.startup.complete"}
 STARTUP_FAILED: Message = {"type": "lifespan.startup.failed"}

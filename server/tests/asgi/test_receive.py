@@ -12,7 +12,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Serve, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START: Message = {"type": "http.response.start", "status": 200}
 DISCONNECT: Message = {"type": "http.disconnect"}

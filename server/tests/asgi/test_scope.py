@@ -14,7 +14,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Serve
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 
 class Recorder:

@@ -17,7 +17,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Serve, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START: Message = {"type": "http.response.start", "status": 200}
 PIECE = b"".join(b"%07d\n" % number for number in range(32768))  # 256 KiB

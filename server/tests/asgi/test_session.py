@@ -18,7 +18,7 @@ from asgiworker.asgi.exchange import COMPLETE, Exchange
 from asgiworker.asgi.session import TRANSITIONS, Opening, Session, State
 from asgiworker.asgi.types import Headers, Message, Receive, Scope, Send
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 Conversation = Callable[[Receive, Send], Awaitable[None]]
 

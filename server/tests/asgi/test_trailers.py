@@ -11,7 +11,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.asgi.conftest import Answer, Serve
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 Fields = list[tuple[bytes, bytes]]
 

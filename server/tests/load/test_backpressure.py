@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from server.tests.load.conftest import Serving, Settled
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

@@ -21,7 +21,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.load.conftest import Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 SHORT = 0.1  # seconds
 LONG = 60.0

@@ -19,7 +19,7 @@ from asgiworker.protocols.http1 import HTTP1Connection
 if TYPE_CHECKING:
     from server.tests.load.conftest import Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from server.tests.load.conftest import ServedProcess, Serving, Settled
 
-pytestmark = [pytest.mark.protocol, pytest.mark.slow]
+pytestmark = [pytest.mark.every_python, pytest.mark.slow]
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -16,7 +16,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.load.conftest import Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 

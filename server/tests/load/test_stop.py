@@ -18,7 +18,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.load.conftest import Serving, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n"
 PROMPT = 5.0  # seconds: far less than the deadline of a stop that isn't hurried

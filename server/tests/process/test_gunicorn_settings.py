@@ -252,7 +252,7 @@ def exchange(url: str, request: bytes) -> bytes:
         return received
 
 
-@pytest.mark.protocol
+@pytest.mark.every_python
 def test_limits_are_those_of_gunicorn(gunicorn: Any):
     server = gunicorn(
         "--limit-request-line", "60", "--limit-request-fields", "3", "--limit-request-field_size", "50"
@@ -264,14 +264,14 @@ def test_limits_are_those_of_gunicorn(gunicorn: Any):
     assert exchange(server.url, head + b"a: " + b"x" * 60 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
 
 
-@pytest.mark.protocol
+@pytest.mark.every_python
 def test_keepalive_is_the_time_that_an_idle_connection_is_kept(gunicorn: Any):
     server = gunicorn("--keep-alive", "1")
     response = exchange(server.url, b"GET /pid HTTP/1.1\r\nhost: a\r\n\r\n")  # until the server closes
     assert b"connection: close" not in response
 
 
-@pytest.mark.protocol
+@pytest.mark.every_python
 def test_forwarded_fields_are_believed_of_the_local_host_as_gunicorn_does(gunicorn: Any):
     request = (
         b"GET /scope HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"

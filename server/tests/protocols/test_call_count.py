@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asgiworker.asgi.types import Receive, Scope, Send
     from server.tests.protocols.conftest import OpenWire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 OURS = str(Path(asgiworker.__file__).parent)
 WRK = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"

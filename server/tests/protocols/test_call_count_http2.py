@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asgiworker.asgi.types import Receive, Scope, Send
     from server.tests.protocols.conftest import OpenWire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 OURS = str(Path(asgiworker.__file__).parent)
 AT_ONCE = 16

@@ -10,7 +10,7 @@ from asgiworker.process.settings import Settings
 from asgiworker.protocols.chunked import EXTENSIONS_BOUND, ChunkedDecoder
 from asgiworker.protocols.head import Refusal
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 
 def decoder(**limits: int) -> ChunkedDecoder:

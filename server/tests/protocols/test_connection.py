@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.tests.conftest import Connect, RawClient
     from server.tests.protocols.conftest import Application, Mirror, OpenWire, Wire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 LARGE = b"x" * 100_000

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from server.tests.conftest import Connect, RawClient
     from server.tests.protocols.conftest import Case, Corpus, Mirror, OpenWire, Response, Seen, Wire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 PER_REQUEST = ("method", "path", "raw-path", "query", "host", "body", "version")
 PROBE = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n"

@@ -23,7 +23,7 @@ from asgiworker.protocols.frame_headers import (
 )
 from asgiworker.protocols.nghttp2 import PREFACE, ErrorCode
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 END_STREAM, END_HEADERS = 0x1, 0x4
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 # --- bytes and their splits ---------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from asgiworker.process.settings import Settings
 from asgiworker.protocols import head
 from asgiworker.protocols.head import PLAIN, Head, HeadParser, Refusal, Routing, read_routing, resolve_target
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 LINES = b"Host: a.example\r\nAccept: */*\r\n\r\n"
 PLAIN_HEAD = b"GET /a?b=c HTTP/1.1\r\n" + LINES

@@ -10,7 +10,7 @@ from asgiworker.process.settings import Settings
 from asgiworker.protocols.head import PLAIN, Refusal
 from asgiworker.protocols.header_list import HeaderList, HeaderListReader, MalformedRequest
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = {b":method": b"GET", b":scheme": b"http", b":authority": b"example.org", b":path": b"/"}
 

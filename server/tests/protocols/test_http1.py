@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Application]
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

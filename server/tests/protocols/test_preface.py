@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Read = Callable[..., list[Response]]
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 V1 = b"PROXY TCP4 203.0.113.5 198.51.100.1 5000 80\r\n"

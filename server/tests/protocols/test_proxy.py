@@ -21,7 +21,7 @@ from asgiworker.protocols.proxy import (
 if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror, OpenWire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 # --- trusted peers ------------------------------------------------------------------------------------------
 

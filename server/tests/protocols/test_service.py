@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asgiworker.asgi.types import Receive, Scope, Send
     from server.tests.protocols.conftest import Application, Mirror, OpenWire
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

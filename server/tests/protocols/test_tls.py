@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Read = Callable[..., list[Response]]
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 DEADLINE = 10.0

@@ -60,14 +60,21 @@ def convert(type: Any) -> Callable[[Any], Any]:
     """What makes a value of a type of each item of a stream; for `Event[T]`, of its data."""
     if get_origin(type) is Event:
         (inner,) = get_args(type)
-        if inner is str:
-            return lambda event: event
 
         def converted(event: Event[str]) -> Event[Any]:
-            return Event(event.json(inner), event.event, event.id, event.retry)
+            data = _word(event.data) if inner is str else event.json(inner)
+            return Event(data, event.event, event.id, event.retry)
 
         return converted
     return (lambda item: item) if type is Any else (lambda item: msgspec.convert(item, type))
+
+
+def _word(data: str) -> str:
+    """A text, out of data that is a text: in JSON, or as it is."""
+    try:
+        return msgspec.json.decode(data, type=str)
+    except msgspec.DecodeError:
+        return data
 
 
 class Stream(Generic[T]):

@@ -193,6 +193,16 @@ class Sender {
     }
   }
 
+  /** A text, out of data that is a text: in JSON, or as it is. */
+  static word(data: string): string {
+    try {
+      const value: unknown = JSON.parse(data);
+      return typeof value === "string" ? value : data;
+    } catch {
+      return data;
+    }
+  }
+
   /** The lines of a stream. Left before its end, it is cancelled. */
   private async *split(
     call: Call,

@@ -215,7 +215,7 @@ class Writer:
             optional = " = {}" if not any(each.required for each in call.arguments) else ""
             arguments, given = f"given: {{ {fields} }}{optional}, ", "given"
         if call.result.stream == "events":
-            read = "(data) => data" if result == "string" else f"(data) => JSON.parse(data) as {result}"
+            read = "Sender.word" if result == "string" else f"(data) => JSON.parse(data) as {result}"
             says = f"AsyncGenerator<ServerEvent<{result}>, void, undefined>"
             asks = f"this.#sender.events<{result}>({self._call(call)}, {given}, init, {read})"
         elif call.result.stream:

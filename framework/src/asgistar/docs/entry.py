@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -18,9 +17,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from asgistar.errors import ConfigurationError
+from asgistar.http.conditions import matches
 from asgistar.http.response import Redirect, Response
 from asgistar.markers import Header
 from asgistar.routing.route import Include, Route
+from asgistar.types import View
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -36,8 +37,6 @@ POLICY = (
     "connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the page may do. blob: shows pictures that an operation has answered."""
-
-View = Callable[..., Coroutine[Any, Any, Response]]
 
 
 class Documented(Protocol):
@@ -72,8 +71,7 @@ class Asset:
 
     def answer(self, if_none_match: str) -> Response:
         """The response; 304 if the client has it already (RFC 9110 §13.1.2)."""
-        known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-        if self.etag in known or known == ["*"]:
+        if matches(if_none_match, self.etag, strong=False):
             return Response(status=304, headers=self.headers)
         return Response(self.content, headers=self.headers, content_type=self.content_type)
 

@@ -15,14 +15,9 @@ RANGES = 16
 Range = tuple[int, int]
 """The first byte, and the one behind the last."""
 
-_NAMES = {
-    b"if-match": "if-match",
-    b"if-none-match": "if-none-match",
-    b"if-modified-since": "if-modified-since",
-    b"if-unmodified-since": "if-unmodified-since",
-    b"if-range": "if-range",
-    b"range": "range",
-}
+_NAMES = frozenset((
+    b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range",
+))  # fmt: skip
 
 _TAG = re.compile(r'(W/)?("[!#-~\x80-\xff]*")')
 _RANGE = re.compile(r"(\d*)-(\d*)")
@@ -33,7 +28,7 @@ def conditions(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in headers:
         if name in _NAMES:
-            key, text = _NAMES[name], value.decode("latin-1")
+            key, text = name.decode("latin-1"), value.decode("latin-1")
             found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
@@ -50,12 +45,12 @@ def not_modified(asked: Mapping[str, str], etag: str, modified: int) -> bool:
         PreconditionFailed: it isn't what the client takes it for.
     """
     if "if-match" in asked:
-        if not _matches(asked["if-match"], etag, strong=True):
+        if not matches(asked["if-match"], etag, strong=True):
             raise PreconditionFailed("It isn't of the entity tag in If-Match.")
     elif (since := _date(asked.get("if-unmodified-since"))) is not None and modified > since:
         raise PreconditionFailed("It was changed after the time in If-Unmodified-Since.")
     if "if-none-match" in asked:
-        return _matches(asked["if-none-match"], etag, strong=False)
+        return matches(asked["if-none-match"], etag, strong=False)
     since = _date(asked.get("if-modified-since"))
     return since is not None and modified <= since
 
@@ -76,7 +71,7 @@ def wanted(asked: Mapping[str, str], etag: str, modified: int, size: int) -> lis
     if value is None:
         return None
     if condition is not None and not (
-        _matches(condition, etag, strong=True) if '"' in condition else _date(condition) == modified
+        matches(condition, etag, strong=True) if '"' in condition else _date(condition) == modified
     ):
         return None
     found = _ranges(value, size)
@@ -85,8 +80,12 @@ def wanted(asked: Mapping[str, str], etag: str, modified: int, size: int) -> lis
     return found
 
 
-def _matches(value: str, etag: str, strong: bool) -> bool:
-    """Whether a tag is among those of a field (RFC 9110 §8.8.3.2)."""
+def matches(value: str, etag: str, strong: bool) -> bool:
+    """Whether an entity tag is among those of a field (RFC 9110 §8.8.3.2).
+
+    Args:
+        strong: it is so byte by byte: weak tags match nothing.
+    """
     if value.strip() == "*":
         return True
     weak = etag.startswith("W/")

@@ -119,6 +119,21 @@ BODILESS = frozenset((204, 304))
 """Statuses of responses that have no body."""
 
 
+async def send_reply(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a whole response; what answers a HEAD has no body.
+
+    Raises:
+        Problem: its content can't be sent, before it has started; see `Sender`.
+        ClientDisconnected: likewise.
+    """
+    status, headers, content = reply
+    if not isinstance(content, bytes):
+        await content.send(status, headers, scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+
 class Text(Response):
     """Plain text."""
 

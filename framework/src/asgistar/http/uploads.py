@@ -18,7 +18,7 @@ from typing import BinaryIO, Self
 
 from msgspec import inspect
 
-from asgistar.data import unwrapped
+from asgistar.data import members, unwrapped
 
 SPOOLED = 1_000_000
 """So many bytes of the files of a form are kept in memory at most; so many are written to disk at once."""
@@ -144,9 +144,7 @@ class File:
 
 def holds_file(info: inspect.Type) -> bool:
     """Whether a type is that of a file, or of a list of files; or of none at all besides."""
-    info = unwrapped(info)
-    members = info.types if isinstance(info, inspect.UnionType) else (info,)
-    rest = [unwrapped(each) for each in members if not isinstance(each, inspect.NoneType)]
+    rest = [each for each in members(info) if not isinstance(each, inspect.NoneType)]
     item = unwrapped(getattr(rest[0], "item_type", rest[0])) if len(rest) == 1 else None
     return isinstance(item, inspect.CustomType) and issubclass(item.cls, File)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from asgistar.errors import ConfigurationError
 from asgistar.http.fields import Fields, value, varied, without
+from asgistar.http.negotiation import qualities
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 IN_A_THREAD = 64 * 1024  # bytes from which on compressing would hold up the loop for a millisecond
@@ -150,7 +151,7 @@ class Compression:
             await self.app(scope, receive, send)
             return
         accepted = value(scope["headers"], b"accept-encoding") or b""
-        coding = best(accepted.decode("latin-1"), self.codings)
+        coding = best(accepted, self.codings)
         responding = Responding(self, coding, scope["method"] == "HEAD", send)
         extensions = scope.get("extensions")
         if extensions and "http.response.zerocopysend" in extensions:
@@ -173,22 +174,14 @@ class Compression:
         )
 
 
-def best(accepted: str, codings: Sequence[Coding]) -> Coding | None:
+def best(accepted: bytes, codings: Sequence[Coding]) -> Coding | None:
     """The coding that a client likes best, of several the one that we do; None for none."""
-    weights: dict[str, float] = {}
-    for each in accepted.split(","):
-        name, _, parameter = each.strip().lower().partition(";")
-        key, _, weight = parameter.strip().partition("=")
-        try:
-            # In this order, "nan" is 0.
-            weights[name.strip()] = max(0.0, min(float(weight), 1.0)) if key.strip() == "q" else 1.0
-        except ValueError:
-            weights[name.strip()] = 0.0
-    rest = weights.get("*", 0.0)
-    liked = max((weights.get(name, rest) for name, _ in codings), default=0.0)
-    if liked <= 0 or liked < weights.get("identity", 0.0):
+    liked = qualities(accepted)
+    rest = liked.get(b"*", 0.0)
+    most = max((liked.get(name.encode(), rest) for name, _ in codings), default=0.0)
+    if most <= 0 or most < liked.get(b"identity", 0.0):
         return None
-    return next(coding for coding in codings if weights.get(coding[0], rest) == liked)
+    return next(coding for coding in codings if liked.get(coding[0].encode(), rest) == most)
 
 
 class Responding:

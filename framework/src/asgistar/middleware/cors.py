@@ -12,6 +12,7 @@ from typing import Literal
 
 from asgistar.errors import ConfigurationError, Forbidden
 from asgistar.http.fields import TOKEN, Fields, value, varied
+from asgistar.http.response import send_reply
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
@@ -112,7 +113,7 @@ class CORS:
         if scope["method"] == "OPTIONS" and origin is not None:
             wanted = value(scope["headers"], b"access-control-request-method")
             if wanted is not None:
-                await self._preflight(scope, send, origin, wanted)
+                await self._preflight(scope, receive, send, origin, wanted)
                 return
 
         async def sending(message: Message) -> None:
@@ -137,7 +138,9 @@ class CORS:
             headers.append((b"access-control-expose-headers", self.policy.expose))
         return headers
 
-    async def _preflight(self, scope: Scope, send: Send, origin: bytes, wanted: bytes) -> None:
+    async def _preflight(
+        self, scope: Scope, receive: Receive, send: Send, origin: bytes, wanted: bytes
+    ) -> None:
         policy = self.policy
         allowed = policy.origin(origin)
         method = wanted.decode("latin-1")
@@ -152,7 +155,7 @@ class CORS:
             wrong = f"The header {unknown[0]} is not allowed across origins."
         vary = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
         if wrong is not None:
-            await refuse(Forbidden(wrong, headers={"vary": ", ".join(vary)}), scope, send)
+            await refuse(Forbidden(wrong, headers={"vary": ", ".join(vary)}), scope, receive, send)
             return
         assert allowed is not None
         headers = [
@@ -166,8 +169,7 @@ class CORS:
             headers.append((b"access-control-allow-credentials", b"true"))
         if policy.private_network and value(scope["headers"], b"access-control-request-private-network"):
             headers.append((b"access-control-allow-private-network", b"true"))
-        await send({"type": "http.response.start", "status": 204, "headers": varied(headers, *vary)})
-        await send({"type": "http.response.body", "body": b""})
+        await send_reply((204, varied(headers, *vary), b""), scope, receive, send)
 
 
 SAFELISTED = frozenset(("accept", "accept-language", "content-language", "content-type"))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from asgistar.errors import BadRequest, ConfigurationError, Forbidden
 from asgistar.http.fields import value
+from asgistar.http.response import send_reply
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
 from asgistar.url import SAFE
@@ -54,11 +55,11 @@ class HTTPSRedirect:
         if secure or scope["path"] in self.exempt:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await refuse(Forbidden("WebSockets are served over TLS: wss://."), scope, send)
+            await refuse(Forbidden("WebSockets are served over TLS: wss://."), scope, receive, send)
         else:
-            await self._redirect(scope, send)
+            await self._redirect(scope, receive, send)
 
-    async def _redirect(self, scope: Scope, send: Send) -> None:
+    async def _redirect(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = self.host
         if host is None:
             named = (value(scope["headers"], b"host") or b"").decode("latin-1")
@@ -66,7 +67,7 @@ class HTTPSRedirect:
             if not colon or port.endswith("]"):
                 host = named
             if not host or not _HOST_CHARACTERS.issuperset(host):
-                await refuse(BadRequest("The Host field is missing, or is no host."), scope, send)
+                await refuse(BadRequest("The Host field is missing, or is no host."), scope, receive, send)
                 return
         if self.port != 443:
             host = f"{host}:{self.port}"
@@ -75,5 +76,4 @@ class HTTPSRedirect:
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         headers = [(b"location", target), (b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 308, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await send_reply((308, headers, b""), scope, receive, send)

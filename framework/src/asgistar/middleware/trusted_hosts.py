@@ -48,7 +48,7 @@ class TrustedHosts:
         if scope["type"] not in ("http", "websocket") or self._trusts(scope):
             await self.app(scope, receive, send)
             return
-        await refuse(BadRequest("This host is not served here."), scope, send)
+        await refuse(BadRequest("This host is not served here."), scope, receive, send)
 
     def _trusts(self, scope: Scope) -> bool:
         named = [value for name, value in scope["headers"] if name == b"host"]

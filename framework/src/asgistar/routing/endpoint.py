@@ -21,7 +21,7 @@ from asgistar.routing.options import Options
 from asgistar.routing.options import merged as merged_options
 from asgistar.routing.pattern import Parameter, Parts, Slot, merged
 from asgistar.routing.route import Entry, Host, Include, Mount, Viewed
-from asgistar.signature import EMPTY, Signature
+from asgistar.signature import EMPTY, Signature, named
 from asgistar.types import View
 
 
@@ -259,8 +259,8 @@ def _resolved(
             for signature, annotation in annotated.items():
                 if not accepts(annotation, kind.type):
                     raise ConfigurationError(
-                        f"{entry}: {part} gives {_named(kind.type)}, but {signature.where} wants "
-                        f"{_named(annotation)} for {part.name}. Change one of them."
+                        f"{entry}: {part} gives {named(kind.type)}, but {signature.where} wants "
+                        f"{named(annotation)} for {part.name}. Change one of them."
                     )
         parts.append(Slot(part.name, kind))
     return merged(parts)
@@ -335,7 +335,3 @@ def _accepts(member: Any, given: type) -> bool:
     if issubclass(member, Enum):
         return any(isinstance(each.value, given) for each in member)
     return issubclass(given, member) or (given is int and member is float)
-
-
-def _named(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -22,7 +22,7 @@ from asgistar.data import (
     type_info,
 )
 from asgistar.errors import BadRequest, ConfigurationError, ErrorItem, NotFound, Problem, ValidationFailed
-from asgistar.http.reading import read_cookies, read_headers, read_query
+from asgistar.http.reading import MSGPACK, read_cookies, read_headers, read_query
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
 from asgistar.views.bodies import Content, form_field, write_body, write_form
@@ -96,7 +96,7 @@ class Asking:
                 self._write(line, 1)
             self._write("except INVALID as error:", INVALID=(*INVALID, *invalid))
             read = ", ".join(f"{group.where}={_VARIABLES[group.where]}" for group in _distinct(self.groups))
-            if "unpack" in self._names:
+            if self.content is not None and MSGPACK in self.content.media_types:
                 read += ", packed=packed"
             self._write(f"raise explain(error, {read}) from None", 1, explain=self.explain)
         for unit in self.units:

@@ -12,10 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from asgistar.data import inner, unwrapped
+
 
 def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:
     """Whether a value of a type, or one in it, may lack defaults once msgspec has made it."""
     seen = set() if seen is None else seen
+    info = unwrapped(info)
     if id(info) in seen:
         return False
     seen.add(id(info))
@@ -23,12 +26,8 @@ def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:
         fields = getattr(info.cls, "__dataclass_fields__", {}).values()
         if any(field.default is not dataclasses.MISSING for field in fields):
             return True
-    single = ("type", "item_type", "key_type", "value_type")
-    inner: list[inspect.Type | None] = [getattr(info, name, None) for name in single]
-    inner += getattr(info, "types", ())
-    inner += getattr(info, "item_types", ())
-    inner += [field.type for field in getattr(info, "fields", ())]
-    return any(lacks_defaults(each, seen) for each in inner if each is not None)
+    of_fields = [field.type for field in getattr(info, "fields", ())]
+    return any(lacks_defaults(each, seen) for each in (*inner(info), *of_fields))
 
 
 def filled(value: Any) -> Any:

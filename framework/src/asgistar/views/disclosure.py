@@ -22,13 +22,6 @@ Check = Callable[[Any], bool]
 _of_one_class: WeakKeyDictionary[Check, type] = WeakKeyDictionary()
 """The class that a check wants, where it wants nothing else."""
 
-_ARRAYS = (
-    inspect.ListType,
-    inspect.SetType,
-    inspect.FrozenSetType,
-    inspect.VarTupleType,
-    inspect.CollectionType,
-)
 _FIELDED = (inspect.StructType, inspect.DataclassType, inspect.NamedTupleType)
 
 
@@ -44,7 +37,7 @@ def checker(info: inspect.Type, made: dict[type, Check] | None = None) -> Check 
         return _of_fields(info, made)
     if isinstance(info, inspect.TypedDictType):
         return _of_keys(info, made)
-    if isinstance(info, _ARRAYS):
+    if isinstance(info, inspect.CollectionType):
         return _of_items(checker(info.item_type, made))
     if isinstance(info, inspect.TupleType):
         checks = [checker(each, made) or _anything for each in info.item_types]

@@ -75,7 +75,7 @@ class Hooking:
     Args:
         source: where it is written.
         hooks: from the outside in.
-        call: the call of the view, with `send` as it is to be written in it.
+        call: the call of the view.
         sends_itself: it may send its response itself.
     """
 
@@ -172,7 +172,5 @@ class Hooking:
             write("async def respond():")
             for hooked in responding:
                 write(hooked.call("on_response"), 1)
-            write("hooked_send = outcome.sending(send, respond)")
-            write(f"outcome.reply = await {self._call.replace(' send,', ' hooked_send,')}")
-        else:
-            write(f"outcome.reply = await {self._call}")
+            write("send = outcome.sending(send, respond)")
+        write(f"outcome.reply = await {self._call}")

@@ -14,15 +14,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from asgistar.data import is_simple, takes_many, unwrapped
+from asgistar.data import ANY_TEXT, BOOLS, is_simple, members, takes_many
 from asgistar.http.forms import ABSENT
 
-_TEXTS = (inspect.StrType, inspect.BytesType, inspect.AnyType)
 _TIMES = (inspect.DateTimeType, inspect.TimeType)
-_BOOLS = {
-    "on": True, "true": True, "yes": True, "1": True,
-    "off": False, "false": False, "no": False, "0": False,
-}  # fmt: skip
 _MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d")
 
 
@@ -49,8 +44,8 @@ class Lax:
             return self.empty
         if self.is_json:
             return _json(text)
-        if self.has_bool and text.lower() in _BOOLS:
-            return _BOOLS[text.lower()]
+        if self.has_bool:
+            return BOOLS.get(text.lower(), text)
         if self.has_time and _MINUTES.fullmatch(text):
             return text + ":00"
         return text
@@ -58,33 +53,26 @@ class Lax:
 
 def reader(info: inspect.Type) -> Lax | None:
     """What makes of a text what is then converted to a type; None: the text itself is."""
-    members = _members(info)
-    empty = None if any(isinstance(each, inspect.NoneType) for each in members) else ABSENT
+    found = members(info)
+    empty = None if any(isinstance(each, inspect.NoneType) for each in found) else ABSENT
     if takes_many(info) and is_simple(info):
-        items = [each.item_type for each in members if hasattr(each, "item_type")]
-        members = [each for item in items for each in _members(item)]
+        items = [each.item_type for each in found if isinstance(each, inspect.CollectionType)]
+        found = [each for item in items for each in members(item)]
         empty = ABSENT
-    if any(isinstance(each, _TEXTS) or _has_empty(each) for each in members):
+    if any(isinstance(each, ANY_TEXT) or _has_empty(each) for each in found):
         return None
     return Lax(
         empty,
-        is_json=not all(map(is_simple, members)),
-        has_bool=any(isinstance(each, inspect.BoolType) for each in members),
-        has_time=any(isinstance(each, _TIMES) for each in members),
+        is_json=not all(map(is_simple, found)),
+        has_bool=any(isinstance(each, inspect.BoolType) for each in found),
+        has_time=any(isinstance(each, _TIMES) for each in found),
     )
 
 
 def is_bool(info: inspect.Type) -> bool:
     """Whether it is a checkbox."""
-    members = [each for each in _members(info) if not isinstance(each, inspect.NoneType)]
-    return len(members) == 1 and isinstance(members[0], inspect.BoolType)
-
-
-def _members(info: inspect.Type) -> list[Any]:
-    info = unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        return [member for each in info.types for member in _members(each)]
-    return [info]
+    found = [each for each in members(info) if not isinstance(each, inspect.NoneType)]
+    return len(found) == 1 and isinstance(found[0], inspect.BoolType)
 
 
 def _has_empty(info: inspect.Type) -> bool:

@@ -19,7 +19,7 @@ from asgistar.markers import In, Where, unmarked
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.pattern import Parameter
 from asgistar.routing.route import WEBSOCKET
-from asgistar.signature import EMPTY, Argument, Signature
+from asgistar.signature import EMPTY, Argument, Signature, named
 from asgistar.views.given import given
 
 BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", WEBSOCKET))
@@ -181,7 +181,7 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
         raise _error(
             argument,
             signature,
-            f"is {_said(annotation)}: neither data that can come from a request, nor in the path, nor is "
+            f"is {named(annotation)}: neither data that can come from a request, nor in the path, nor is "
             f"there a component for it{hint}",
         )
     if marker is None:
@@ -190,14 +190,14 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             raise _error(
                 argument,
                 signature,
-                f"is {_said(annotation)}, which can only come from a body, and {method} has none. "
+                f"is {named(annotation)}, which can only come from a body, and {method} has none. "
                 "If it is to have one, write Body[…]",
             )
     if marker.where == "body":
         _check_body(annotation, argument, signature)
         return of("body")
     if kind == "list":
-        raise _error(argument, signature, f"is {_said(annotation)}, which can't come from the {marker.where}")
+        raise _error(argument, signature, f"is {named(annotation)}, which can't come from the {marker.where}")
     name = marker.name
     if marker.where == "header":
         name = (name or argument.name.replace("_", "-")).lower()
@@ -208,10 +208,6 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             )
         _check_fields(annotation, argument, signature, marker.where)
     return of(marker.where, name, exploded=kind == "object")
-
-
-def _said(annotation: Any) -> str:
-    return getattr(annotation, "__name__", None) or str(annotation)
 
 
 def _error(argument: Argument, signature: Signature, what: str) -> ConfigurationError:
@@ -227,7 +223,7 @@ def _check_fields(annotation: Any, argument: Argument, signature: Signature, whe
             raise _error(
                 argument,
                 signature,
-                f"is {_said(annotation)}, but its field {field.name} can't come from the {where}",
+                f"is {named(annotation)}, but its field {field.name} can't come from the {where}",
             )
 
 
@@ -239,7 +235,7 @@ def _check_body(annotation: Any, argument: Argument, signature: Signature) -> No
         raise _error(
             argument,
             signature,
-            f"is {_said(annotation)}, but there is {_said(own)} in it, which no JSON is{hint}",
+            f"is {named(annotation)}, but there is {named(own)} in it, which no JSON is{hint}",
         )
 
 

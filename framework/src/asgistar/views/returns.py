@@ -7,9 +7,6 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Generator,
-    Iterable,
-    Iterator,
 )
 from dataclasses import dataclass
 from enum import Enum
@@ -29,7 +26,7 @@ Encode = Callable[[Any], bytes]
 
 encode: Encode = msgspec.json.Encoder().encode
 
-_ITERATORS = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
+_ASYNC_ITERATORS = (AsyncIterator, AsyncIterable, AsyncGenerator)
 
 
 class Way(Enum):
@@ -131,7 +128,7 @@ def returns(signature: Signature) -> Returns:
         annotation = Annotated[(base, *others)] if others else base
     if streamed is not None:
         return _streamed(signature, annotation, status, streamed)
-    if generates(signature.call) or get_origin(annotation) in _ITERATORS[:3]:
+    if generates(signature.call) or get_origin(annotation) in _ASYNC_ITERATORS:
         raise ConfigurationError(
             f"{signature.where} gives one value after the other. Say how they are sent, as in "
             "`-> Lines[Note]` or `-> Events[Note]`, or return Response(…) of an iterator of bytes."

@@ -8,12 +8,11 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from asgistar import signature as signatures
-from asgistar.components import named
 from asgistar.data import alternatives, codec_of, wire_kind
 from asgistar.errors import ConfigurationError, ErrorItem
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
-from asgistar.signature import Argument, Signature
+from asgistar.signature import Argument, Signature, named
 from asgistar.types import Receive, Scope, Send
 from asgistar.views.asking import INVALID, Asking
 from asgistar.views.making import Around, write_components, write_given

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgistar.components import Component, Components, named
+from asgistar.components import Component, Components
 from asgistar.http.request import Request
 from asgistar.routing.endpoint import Endpoint
-from asgistar.signature import Signature
+from asgistar.signature import Signature, named
 from asgistar.views.given import GIVEN, given
 from asgistar.views.parameters import Input, check_bodies, inputs, with_rest
 

@@ -19,7 +19,7 @@ from asgiworker.asgi.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.protocols.http2.conftest import Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 DEADLINE = 30.0
 

@@ -14,7 +14,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from server.tests.protocols.http2.conftest import Client, Opener, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 SHORT = 0.2  # seconds
 LONG = 60.0

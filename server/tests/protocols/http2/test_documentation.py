@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "http2.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START = {"type": "http.response.start", "status": 200}
 

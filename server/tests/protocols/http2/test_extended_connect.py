@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Client, Fields, Opener, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 
 class Echo:

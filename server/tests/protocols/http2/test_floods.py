@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Client, Frame, Opener, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 CALM = ErrorCodes.ENHANCE_YOUR_CALM
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 MAXIMUM = 16384  # SETTINGS_MAX_FRAME_SIZE, unless something else is said
 

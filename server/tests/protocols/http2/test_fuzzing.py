@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import asgiworker
 from asgiworker.asgi.types import Receive, Scope, Send
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 WHOLE = ("END_HEADERS", "END_STREAM")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # an empty one

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Client, Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START = {"type": "http.response.start", "status": 200}
 WINDOW = 65535

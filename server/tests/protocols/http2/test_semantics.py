@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Application, Mirror
     from server.tests.protocols.http2.conftest import Client, Fields, Opener
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 WHOLE = ("END_HEADERS", "END_STREAM")
 START = {"type": "http.response.start", "status": 200}

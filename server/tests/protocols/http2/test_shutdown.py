@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 START = {"type": "http.response.start", "status": 200}
 LAST_OF_ALL = 2**31 - 1

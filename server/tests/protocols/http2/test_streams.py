@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
     from server.tests.protocols.http2.conftest import Opener, Until
 
-pytestmark = pytest.mark.protocol
+pytestmark = pytest.mark.every_python
 
 # A GET of / from "a", in literals and static entries alone: it means the same whatever was sent before.
 BLOCK = b"\x82\x86\x84\x01\x01a"

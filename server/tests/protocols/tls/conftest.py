@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this travels over the wire."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.protocol)
+            item.add_marker(pytest.mark.every_python)
 
 
 class Authority:
