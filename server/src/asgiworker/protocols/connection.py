@@ -9,8 +9,9 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-from asgiworker.asgi.scope import mounted_path
+from asgiworker.asgi.scope import ASGI_VERSION, mounted_path
 from asgiworker.asgi.types import Address, Headers, Scope
+from asgiworker.protocols.handshake import Handshake
 from asgiworker.protocols.proxy import FORWARDING, read_forwarding
 from asgiworker.protocols.service import NEVER, Service
 from asgiworker.protocols.tls import tls_extension
@@ -184,6 +185,37 @@ class Connection(asyncio.Protocol):
         if self.tls is not None:
             scope["extensions"]["tls"] = self.tls.copy()
         return client
+
+    def websocket_scope(
+        self,
+        version: str,
+        path: str,
+        raw_path: bytes,
+        query: bytes,
+        headers: Headers,
+        names: Iterable[bytes],
+        handshake: Handshake,
+    ) -> tuple[Scope, Address | None]:
+        """The scope of a WebSocket, and its client: the same on every version of HTTP."""
+        scope: Scope = {
+            "type": "websocket",
+            "asgi": ASGI_VERSION.copy(),
+            "http_version": version,
+            "scheme": self.scheme,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": self.service.root_path,
+            "headers": headers,
+            "client": self.client,
+            "server": self.server,
+            "subprotocols": handshake.subprotocols.copy(),
+            "state": self.service.state.copy(),
+            "extensions": {"websocket.http.response": {}},
+        }
+        client = self.complete_scope(scope, headers, names) if self.unusual else self.client
+        scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
+        return scope, client
 
     # --- deadlines
 

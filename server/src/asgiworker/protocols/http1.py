@@ -251,26 +251,9 @@ class HTTP1Connection(ResponseSide):
             raise Refusal(503, "too many WebSockets at once")
         self.routing = routing
         self.keep_alive = False  # what follows is a WebSocket or, after another answer, nothing
-        self.request_client = self.client
-        scope: Scope = {
-            "type": "websocket",
-            "asgi": ASGI_VERSION.copy(),
-            "http_version": version,
-            "scheme": self.scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": service.root_path,
-            "headers": headers,
-            "client": self.client,
-            "server": self.server,
-            "subprotocols": handshake.subprotocols.copy(),
-            "state": service.state.copy(),
-            "extensions": {"websocket.http.response": {}},
-        }
-        if self.unusual:
-            self.request_client = self.complete_scope(scope, headers, names)
-        scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
+        scope, self.request_client = self.websocket_scope(
+            version, path, raw_path, query, headers, names, handshake
+        )
         opening = self.exchange = Opening(self, scope, handshake.subprotocols, service.policy.ws_max_queue)
         self.handshake = handshake
         opening.started_at = time.perf_counter()

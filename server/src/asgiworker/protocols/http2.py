@@ -347,26 +347,11 @@ class HTTP2Connection(Connection):
         if service.limit_websockets <= len(service.websockets):
             raise Refusal(503, "too many WebSockets at once")
         raw_path, _, query = target.partition(b"?")
-        scope: Scope = {
-            "type": "websocket",
-            "asgi": ASGI_VERSION.copy(),
-            "http_version": "2",
-            "scheme": self.scheme,
-            "path": decode_path(raw_path),
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": service.root_path,
-            "headers": headers,
-            "client": self.client,
-            "server": self.server,
-            "subprotocols": handshake.subprotocols.copy(),
-            "state": service.state.copy(),
-            "extensions": {"websocket.http.response": {}},
-        }
         tunnel = self.streams[stream.id] = Tunnel(self, stream.id, handshake)
         tunnel.head = stream.head
-        tunnel.client = self.complete_scope(scope, headers, names) if self.unusual else self.client
-        scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
+        scope, tunnel.client = self.websocket_scope(
+            "2", decode_path(raw_path), raw_path, query, headers, names, handshake
+        )
         opening = tunnel.exchange = tunnel.opening = Opening(
             tunnel, scope, handshake.subprotocols, service.policy.ws_max_queue
         )
