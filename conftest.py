@@ -113,10 +113,11 @@ class Page:
             "ArrowDown": 40,
             "ArrowRight": 39,
             "/": 191,
+            "x": 88,
         }
         modifiers = 8 * shift + 2 * control
         common = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key], "modifiers": modifiers}
-        text = {"text": "\r" if key == "Enter" else key} if key in ("Enter", "/") and not control else {}
+        text = {"text": "\r" if key == "Enter" else key} if key in ("Enter", "/", "x") and not control else {}
         self.do("Input.dispatchKeyEvent", type="keyDown", **common, **text)
         self.do("Input.dispatchKeyEvent", type="keyUp", **common)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
+import asgiworker
 from asgistar import App
+from asgistar.http import URL
 from asgistar.routing.route import Entry, Route
 from asgistar.routing.router import Router
 
@@ -175,3 +179,55 @@ def _client() -> Connect:
         return Client(App(routes[0] if isinstance(routes[0], list) else routes, **options))
 
     return make
+
+
+# --- the wire ---------------------------------------------------------------------------------------------
+
+
+class Wire:
+    """Asks with bytes, and reads them."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+
+    async def open(self, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection on which this has been sent."""
+        url = URL(self.server.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(sent)
+        return reader, writer
+
+    async def __call__(self, line: str, body: bytes = b"", **fields: str) -> tuple[int, str, bytes]:
+        """Status, head and body of the answer, and that nothing follows."""
+        head = [f"{line} HTTP/1.1", "host: example.com", "connection: close"]
+        head += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+        if body:
+            head.append(f"content-length: {len(body)}")
+        reader, writer = await self.open("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        first, _, rest = answer.partition(b"\r\n\r\n")
+        return int(first.split()[1]), first.decode("latin-1"), rest
+
+
+Served = Callable[..., AbstractAsyncContextManager[Wire]]
+
+
+@pytest.fixture
+def served() -> Served:
+    """`async with served(Route(…), …) as ask`: such an application on a server, to be asked with bytes."""
+
+    @asynccontextmanager
+    async def serve(*routes: Any, cancel_on_disconnect: bool = False, **options: Any) -> AsyncIterator[Wire]:
+        async with asgiworker.running(
+            App(routes, **options),
+            lifespan="on",
+            graceful_timeout=1,
+            cancel_on_disconnect=cancel_on_disconnect,
+            date_header=False,
+            server_header=False,
+        ) as server:
+            yield Wire(server)
+
+    return serve

@@ -17,6 +17,7 @@ from asgistar import (
     ConfigurationError,
     Header,
     Include,
+    Lines,
     Meta,
     Path,
     Route,
@@ -24,6 +25,7 @@ from asgistar import (
     Unauthorized,
     component,
 )
+from asgistar.testing import AsyncClient
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Client, Connect
@@ -460,7 +462,7 @@ def test_a_component_says_what_it_provides(annotation: Any) -> None:
             plain
         )
     generator.__annotations__["return"] = None if annotation == "missing" else annotation
-    assert "must say what it provides, as in `-> AsyncIterator[Session]`" in refused(generator)
+    assert "must say what it provides, as in `-> Iterator[Session]`" in refused(generator)
 
 
 def test_what_is_no_component_is_refused() -> None:
@@ -726,6 +728,18 @@ async def test_a_component_in_a_thread_sees_the_error_of_the_view(client: Connec
     answer = await client([Route("/", "GET", view)], components=[thread, opened]).get("/")
     assert answer.status == 500
     assert seen[0][1] == "failed"
+
+
+async def test_a_stream_that_is_made_in_threads_may_have_a_component_in_a_thread() -> None:
+    seen: list[Opened] = []
+
+    def view(opened: Opened) -> Lines[int]:
+        seen.append(opened)
+        yield len(opened)
+
+    async with AsyncClient(App([Route("/", "GET", view)], components=[thread, opened])) as http:
+        assert (await http.get("/")).text == "1\n"
+    assert [name.partition("_")[0] for name in seen[0]] == ["asgistar", "asgistar"]
 
 
 async def test_a_component_in_a_thread_outside_of_requests() -> None:

@@ -207,6 +207,11 @@ def test_every_character_that_may_be_in_a_value_is_kept() -> None:
     assert cookie("a", value).startswith(f"a={value}; ")
 
 
+def test_an_age_of_none_is_that_of_the_session_of_the_browser() -> None:
+    assert "Max-Age" not in cookie("a", "b", max_age=None)
+    assert "Max-Age=0" in cookie("a", "b", max_age=0)
+
+
 def test_of_two_cookies_of_one_name_path_and_domain_the_last_one_counts() -> None:
     headers = ResponseHeaders({"x-own": "1"})
     headers.set_cookie("a", "1")

@@ -19,13 +19,17 @@ from asgistar import (
     Header,
     Include,
     NotFound,
+    Redirect,
     Response,
     Route,
     Struct,
     Text,
+    WebSocket,
+    WebSocketRoute,
     component,
 )
 from asgistar.http import Request
+from asgistar.testing import AsyncClient, WebSocketClosed, WebSocketDenied
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect
@@ -513,6 +517,11 @@ class Late:
     def on_error(self, response: Response) -> None: ...
 
 
+class Elsewhere:
+    def on_request(self) -> Redirect:
+        return Redirect("/login")
+
+
 class Unknown:
     def on_request(self, thing: Nothing) -> None: ...
 
@@ -520,6 +529,10 @@ class Unknown:
 @pytest.mark.parametrize(
     ("hook", "message"),
     [
+        (
+            Elsewhere,
+            r"Elsewhere.on_request\(\) at .*test_hooks.py:\d+ returns Redirect, and nothing becomes of",
+        ),
         (Nothing, "The hook Nothing has no method that is called: on_request, on_response or on_error"),
         (Needing, "The hook Needing is made for each request, without arguments: missing .*'x'.* share one"),
         (NotAMethod, "on_request of the hook .*NotAMethod.* is not a method"),
@@ -613,3 +626,83 @@ async def test_a_hook_shares_what_it_is_given(client: Connect) -> None:
     made: Any = app.app
     (endpoint,) = made.router.endpoints
     assert "receive, send, values, request, session_1)" in endpoint.handlers["GET"].view_source.text
+
+
+# --- WebSockets -------------------------------------------------------------------------------------------
+
+
+async def talking(socket: WebSocket[str, str]) -> None:
+    LOG.append("view")
+    async for message in socket:
+        if message == "break":
+            raise LookupError("broken")
+        await socket.send(message)
+
+
+async def test_hooks_stand_around_a_websocket_and_see_no_response() -> None:
+    app = App([WebSocketRoute("/", talking)], hooks=[Noting("outer"), Noting("inner")])
+    async with AsyncClient(app) as client, client.websocket("/") as socket:
+        await socket.send("hello")
+        assert await socket.receive() == "hello"
+    assert LOG == ["outer request", "inner request", "view"]
+
+
+async def test_a_guard_refuses_a_websocket_before_it_is_accepted() -> None:
+    class Guard:
+        async def on_request(self, word: Header[str] = "") -> None:
+            if word != "please":
+                raise Forbidden("Say please.")
+
+    app = App([Include("/in", [WebSocketRoute("/", talking)], hooks=[Guard])])
+    async with AsyncClient(app) as client:
+        with pytest.raises(WebSocketDenied, match="403"):
+            async with client.websocket("/in/"):
+                pass
+        assert LOG == []
+        async with client.websocket("/in/", headers={"word": "please"}):
+            pass
+        assert LOG == ["view"]
+
+
+async def test_hooks_are_told_of_the_error_of_a_websocket_while_their_components_live() -> None:
+    class Log(list[str]):
+        pass
+
+    @component
+    def log() -> Iterator[Log]:
+        yield Log()
+        LOG.append("log ended")
+
+    class Telling:
+        def on_error(self, error: Exception, log: Log) -> None:
+            LOG.append(f"told {error!r}")
+
+    class Failing:
+        def on_error(self, error: Exception) -> None:
+            raise ValueError
+
+    app = App([WebSocketRoute("/", talking)], components=[log], hooks=[Noting("outer"), Telling, Failing])
+    async with AsyncClient(app, raise_errors=False) as client, client.websocket("/") as socket:
+        await socket.send("break")
+        with pytest.raises(WebSocketClosed, match="1011"):
+            await socket.receive()
+    error = "LookupError('broken')"
+    assert ["outer request", "view", f"told {error}", f"outer error {error}"] == LOG
+
+
+async def test_a_client_that_leaves_is_no_error_for_hooks() -> None:
+    app = App([WebSocketRoute("/", talking)], hooks=[Noting("only")])
+    async with AsyncClient(app) as client:
+        async with client.websocket("/") as socket:
+            await socket.send("hello")
+        async with client.websocket("/"):
+            pass
+    assert LOG == ["only request", "view", "only request", "view"]
+
+
+def test_a_hook_of_a_websocket_has_no_body() -> None:
+    class Reading:
+        def on_request(self, body: Body[bytes]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="a WebSocket has none"):
+        App([WebSocketRoute("/", talking)], hooks=[Reading])

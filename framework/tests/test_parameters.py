@@ -440,6 +440,7 @@ def mistake(annotation: Any, path: str = "/", method: str = "GET", default: Any 
         ({"annotation": Session | None}, "neither data"),
         ({"annotation": list[Session]}, "neither data"),
         ({"annotation": Note | dict[str, int]}, "neither data"),
+        ({"annotation": Annotated[Decimal, Meta(ge=0)]}, "msgspec says: Can only set `ge` on a numeric type"),
         ({"annotation": list[Note]}, "which can only come from a body, and GET has none"),
         ({"annotation": dict[str, int]}, "write Body[…]"),
         ({"annotation": Note | None}, "can only come from a body"),

@@ -24,3 +24,4 @@ async def test_the_example_works(client: Any) -> None:
     assert (await ask.get("/notes/1/")).json["detail"] == "There is no note 1"
     assert (await ask.post("/notes/", {})).errors == [("body", "title", "missing")]
     assert names["app"].url_for("notes:detail", number=0) == "/notes/0/"
+    assert (await ask.get("/docs/")).status == 200

@@ -117,6 +117,7 @@ def test_values_become_text_by_their_converters(
         ("rest:x", {}, "There is no route 'rest:x'"),
         ("hom", {}, "There is no route 'hom'. There is 'home' and 'host'."),
         ("q", {}, "There is no route 'q'."),
+        ("archive", {}, "There is no route 'archive'. The view archive() is at the route 'a:b:one'."),
         (max, {}, "There is no route for the view max"),
     ],
 )

@@ -268,13 +268,15 @@ class Served:
             "uvicorn": ["--port", port, app],
             "granian": ["--interface", "asgi", "--port", port, app],
         }[server]
+        self.command = [sys.executable, "-m", server, *options, *arguments]
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path, str(FOLDER)])}
+        self.start()
+
+    def start(self) -> None:
+        """Start it; it answers when this returns. Once stopped, it can be started again."""
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by stop()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", server, *options, *arguments],
-            cwd=FOLDER,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(FOLDER)])},
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
+            self.command, cwd=FOLDER, env=self.environment, stdout=self.log, stderr=subprocess.STDOUT
         )
         self._await()
 

@@ -5,13 +5,15 @@ Views are plain functions; what their annotations say is what they are given, an
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from asgistar.app import App
 from asgistar.background import Background
 from asgistar.commands import Command
 from asgistar.components import Component, component
-from asgistar.environment import Environment
 from asgistar.errors import (
     BadRequest,
     ConfigurationError,
@@ -33,19 +35,22 @@ from asgistar.errors import (
     UnsupportedMediaType,
 )
 from asgistar.http.events import Event, Events, Lines
-from asgistar.http.files import FileResponse
 from asgistar.http.headers import ResponseHeaders
 from asgistar.http.request import Request
 from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
 from asgistar.http.uploads import File
 from asgistar.info import Info
 from asgistar.markers import Body, Cookie, Form, Header, In, Path, Query
-from asgistar.patch import Patch
 from asgistar.problems import ErrorRenderer, ProblemDetails
 from asgistar.routing.converters import Converter, register_converter
 from asgistar.routing.route import Host, Include, Mount, Route, WebSocketRoute
-from asgistar.static import Static
 from asgistar.websocket import Disconnected, WebSocket
+
+if TYPE_CHECKING:
+    from asgistar.environment import Environment
+    from asgistar.http.files import FileResponse
+    from asgistar.patch import Patch
+    from asgistar.static import Static
 
 __version__ = "0.1.0"
 
@@ -116,3 +121,18 @@ __all__ = [
     "field",
     "register_converter",
 ]
+
+PLACES = {
+    "Environment": "asgistar.environment",
+    "FileResponse": "asgistar.http.files",
+    "Patch": "asgistar.patch",
+    "Static": "asgistar.static",
+}
+"""What an application is made without -> its module, which is imported when the name is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(PLACES[name]), name)
+    return found

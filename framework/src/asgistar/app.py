@@ -34,12 +34,13 @@ from asgistar.routing.converters import Converter
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.options import Options, checked, merged
 from asgistar.routing.reverse import QueryArguments
-from asgistar.routing.route import WEBSOCKET, Entry, Mount
+from asgistar.routing.route import WEBSOCKET, Entry, Mount, entries
 from asgistar.routing.router import Router
 from asgistar.threads import Threads
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send, View
 from asgistar.url import SAFE, host_of
 from asgistar.views.given import GIVEN, Given
+from asgistar.views.handler import Handler
 from asgistar.views.making import Around
 from asgistar.views.plan import Plan
 from asgistar.views.talking import SocketPlan
@@ -98,7 +99,7 @@ class App:
     ) -> None:
         if slashes not in ("strict", "redirect"):
             raise ConfigurationError(f"slashes are 'strict' or 'redirect', not {slashes!r}.")
-        table = tuple(routes)
+        table = entries("App", routes)
         self.router = Router(table, converters, merged(DEFAULTS, checked(options, "App")))
         self._redirects = slashes == "redirect"
         self._threads = Threads(threads)
@@ -126,7 +127,7 @@ class App:
             self._around = _chained(middleware, copy(self))  # the innermost: this, with nothing around it
         _attach(table, self)
 
-    def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Plan | SocketPlan:
+    def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Handler:
         around = Around(self, self._threads, components, self._living.values, self._failed, self._hooks)
         return (SocketPlan if method == WEBSOCKET else Plan)(endpoint, method, around)
 

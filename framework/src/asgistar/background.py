@@ -10,8 +10,9 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from asgistar import signature as signatures
 from asgistar.components import Living
@@ -33,8 +34,7 @@ PATIENCE = 20.0
 """Seconds that the work has when the application stops; then it is cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A call that is still to be made.
 
     Attributes:

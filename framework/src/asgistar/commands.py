@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from asgistar import docstring
 from asgistar import signature as signatures
@@ -39,8 +40,7 @@ class Spelling(Enum):
     OFF = "--no-name"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A parameter of a command that is given on the command line.
 
     Attributes:

@@ -83,9 +83,9 @@ class Component(Generic[P, R]):
         self.security = tuple(security) if isinstance(security, Iterable) else (security,)
         self.raises = tuple(raises)
         self.signature = signatures.read(call)
-        function = inspect.unwrap(call)
-        self.cleans_up = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        kind = signatures.generates(call)
+        self.cleans_up = bool(kind)
+        self.is_async = kind == "async" or signatures.is_async(call)
         self.key = self._key() if key is None else key
         if lifetime not in ("request", "app"):
             raise ConfigurationError(f"The scope of {self} is 'request' or 'app', not {lifetime!r}.")
@@ -105,7 +105,8 @@ class Component(Generic[P, R]):
         if self.cleans_up:
             returned = get_args(returned)[0] if get_origin(returned) in _GENERATORS else EMPTY
         if returned in (EMPTY, None, type(None), Any, object):
-            what = "AsyncIterator[Session]" if self.cleans_up else "Session"
+            generated = "AsyncIterator[Session]" if self.is_async else "Iterator[Session]"
+            what = generated if self.cleans_up else "Session"
             raise ConfigurationError(f"{self} must say what it provides, as in `-> {what}`.")
         told_apart = isinstance(returned, NewType) or get_origin(returned) is Annotated
         if wire_kind(returned) == "simple" and not told_apart:
@@ -174,7 +175,8 @@ def made(value: Any) -> Component[..., Any]:
         value = value.resolve
     if not isinstance(value, FunctionType | MethodType):
         raise ConfigurationError(
-            f"{value!r} is no component: not a function, and it has no method `resolve`."
+            f"{value!r} is no component: not a function, and it has no method `resolve`. Write a function "
+            "that provides it, as in `def session() -> Session: …`."
         )
     return Component(value)
 
@@ -182,7 +184,7 @@ def made(value: Any) -> Component[..., Any]:
 def replacing(key: Any, value: Any) -> Component[..., Any]:
     """A component that takes the place of the one for `key`: a function that provides, or a value."""
     if isinstance(value, Component):
-        return Component(value.call, value.lifetime, key, value.security, value.raises)
+        return Component(value.call, value.lifetime, key, value.security, value.raises, value.in_thread)
     if isinstance(value, FunctionType | MethodType):
         return Component(value, "request", key)
     return Component(lambda: value, "request", key)

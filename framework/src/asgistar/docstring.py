@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _SECTION = re.compile(
     r"(Args|Arguments|Parameters|Attributes|Returns|Raises|Yields|Examples?|Notes?|Warnings?|See Also|Todo):$"
@@ -14,8 +15,7 @@ _SECTION = re.compile(
 _ARGUMENT = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Docstring:
+class Docstring(Struct, frozen=True):
     """A docstring, taken apart.
 
     Attributes:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import difflib
 import inspect
 import os
@@ -19,6 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, get_origin, get_type_hints
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from asgistar import signature as signatures
 from asgistar.components import Component
 from asgistar.errors import ConfigurationError
@@ -26,8 +28,7 @@ from asgistar.signature import EMPTY
 from asgistar.texts import Texts, Unfit
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Variable:
+class _Variable(Struct, frozen=True):
     """One variable, and the attribute that its value becomes."""
 
     name: str
@@ -44,7 +45,7 @@ class _Provided:
 
         def component() -> Component[..., Any]:
             made = Component(provide, "app", owner)
-            made.signature = dataclasses.replace(made.signature, where=owner._where)
+            made.signature = replace(made.signature, where=owner._where)
             return made
 
         return component

@@ -38,12 +38,24 @@ positions down to the value; `code` is for programs, `message` for people.
 """
 
 
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Names of RFC 9110 §15 that Python has since 3.13 only."""
+
+
 def phrase(status: int) -> str:
     """The name of a status; one that has none is called by its class (RFC 9110 §15)."""
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Server Error" if status >= 500 else "Client Error"
+
+
+_SAID_BY_CLASS = frozenset({"type", "title", "status"})
 
 
 class Problem(Exception):
@@ -63,8 +75,12 @@ class Problem(Exception):
         self, detail: str = "", *, headers: Mapping[str, str] | None = None, **members: object
     ) -> None:
         super().__init__(detail)
+        if members and (said := members.keys() & _SAID_BY_CLASS):
+            raise TypeError(
+                f"{min(said)} is that of {type(self).__name__}: make a class of Problem with another"
+            )
         self.detail = detail
-        self.headers: dict[str, str] = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers) if headers else {}
         self.members = members
 
     def document(self) -> dict[str, Any]:

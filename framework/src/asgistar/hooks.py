@@ -9,6 +9,8 @@
 
     App(routes, hooks=[Timing])
 
+They are called for WebSockets too, but for on_response: there is none.
+
 A class is made anew for each request, so that its methods can keep things on `self`; any other object is
 shared by all. The methods have parameters as views have: from the request, by type from components. Where
 there is a response, it is a `Response`, and an error is an `Exception`.
@@ -20,9 +22,10 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MethodType
-from typing import Any
+from typing import Any, Never, NoReturn
+
+from msgspec import Struct
 
 from asgistar import signature as signatures
 from asgistar.data import alternatives
@@ -30,7 +33,7 @@ from asgistar.errors import ConfigurationError, Problem, tell
 from asgistar.http.reading import ClientDisconnected
 from asgistar.http.response import Reply, Response
 from asgistar.http.streams import STARTED
-from asgistar.signature import Argument, Signature
+from asgistar.signature import EMPTY, Argument, Signature, named
 from asgistar.types import Message, Scope, Send
 
 logger = logging.getLogger("asgistar")
@@ -38,8 +41,7 @@ logger = logging.getLogger("asgistar")
 METHODS = ("on_request", "on_response", "on_error")
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """A hook, looked at once.
 
     Attributes:
@@ -86,10 +88,20 @@ def hook(value: Any) -> Hook:
     return Hook(re.sub(r"\W", "_", name).lower(), value, of_each_request, found, waits, raises)
 
 
+_NOTHING = (EMPTY, None, type(None), Never, NoReturn)
+"""What methods of hooks say that they return."""
+
+
 def _read(value: Any, method: str, call: Any) -> Signature:
     if not callable(call):
         raise ConfigurationError(f"{method} of the hook {value!r} is not a method.")
-    return signatures.read(call)
+    signature = signatures.read(call)
+    if signature.returns not in _NOTHING:
+        raise ConfigurationError(
+            f"{signature.where} returns {named(signature.returns)}, and nothing becomes of what a hook "
+            "returns. Raise a problem to refuse a request; change the response in on_response."
+        )
+    return signature
 
 
 def _check_made(value: type) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class Server(Struct, frozen=True, kw_only=True):
     """An address that the application is served at.
 
     Args:
@@ -19,8 +19,7 @@ class Server:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contact:
+class Contact(Struct, frozen=True, kw_only=True):
     """Who to turn to.
 
     Args:
@@ -34,8 +33,7 @@ class Contact:
     email: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class License:
+class License(Struct, frozen=True, kw_only=True):
     """What others may do with the API.
 
     Args:
@@ -49,8 +47,7 @@ class License:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
+class Info(Struct, frozen=True, kw_only=True):
     """What an application says of itself.
 
     Args:

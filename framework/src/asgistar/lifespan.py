@@ -6,11 +6,14 @@ Applications that are mounted get a lifespan of their own each, for no server kn
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from asgistar.errors import tell
 from asgistar.types import ASGIApplication, Message, Receive, Scope, Send
+
+logger = logging.getLogger("asgistar")
 
 
 class StartFailed(Exception):
@@ -80,6 +83,7 @@ async def live(scope: Scope, receive: Receive, send: Send, parts: Iterable[Any])
             await part.start()
             started.append(part)
     except Exception as error:
+        logger.error("The application can't start", exc_info=error)
         tell(scope, error)
         for part in reversed(started):
             await part.stop()

@@ -5,8 +5,9 @@ They are aliases of `Annotated`, so that a type checker sees the type alone: `q:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from msgspec import Struct
 
 from asgistar.errors import ConfigurationError
 from asgistar.signature import Signature
@@ -16,8 +17,7 @@ T = TypeVar("T")
 Where = Literal["path", "query", "header", "cookie", "form", "body"]
 
 
-@dataclass(frozen=True, slots=True)
-class In:
+class In(Struct, frozen=True):
     """Says where a parameter comes from, and its name there: `Annotated[str, In("header", "x-id")]`."""
 
     where: Where

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from asgistar.components import Components, Living
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
 from asgistar.types import Receive, Scope, Send
-from asgistar.views.plan import Plan, Run
-from asgistar.views.talking import SocketPlan
+from asgistar.views.handler import Handler, Run
 
 When = Callable[[Scope], bool]
 """Whether a request is one of those that are meant."""
 
-Planned = Callable[[Endpoint, str, Components], Plan | SocketPlan]
+Planned = Callable[[Endpoint, str, Components], Handler]
 """Makes the plan for a method of an endpoint, with these components."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Override:
+class Override(Struct, frozen=True, eq=False):
     """One override that is in force.
 
     Attributes:
@@ -49,7 +48,7 @@ class Overrides:
         self._planned = planned
         self._original = living.components
         self._active: list[Override] = []
-        self._runs: dict[Plan | SocketPlan, Run] = {}  # what was run before the first override
+        self._runs: dict[Handler, Run] = {}  # what was run before the first override
 
     @contextmanager
     def override(self, replacements: Mapping[Any, Any], when: When | None) -> Iterator[None]:
@@ -73,7 +72,7 @@ class Overrides:
             if each.when is not None
         ]
         # All are planned anew before the first one is replaced: an error leaves everything as it was.
-        changed: list[tuple[Plan | SocketPlan, Run]] = []
+        changed: list[tuple[Handler, Run]] = []
         for endpoint in self._endpoints:
             for method, plan in endpoint.handlers.items():
                 keys = {unit.component.key for unit in plan.units if unit.component is not None}

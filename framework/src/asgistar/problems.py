@@ -89,16 +89,16 @@ def reply_to(problem: Problem, renderer: ErrorRenderer) -> Reply:
     """The response that tells of a problem."""
     try:
         content = renderer.render(problem)
-        headers = ResponseHeaders(problem.headers)
+        headers = ResponseHeaders(problem.headers) if problem.headers else None
     except Exception:  # a member that can't be encoded; no header; a renderer of the application
         logger.exception("%r can't be sent", problem)
         problem = InternalServerError()
         content, media_type = ProblemDetails().render(problem), ProblemDetails.media_type
-        headers = ResponseHeaders()
+        headers = None
     else:
         media_type = renderer.media_type
     own = [
         (b"content-type", media_type.encode("latin-1")),
         (b"content-length", b"%d" % len(content)),
     ]
-    return problem.status, headers.join(own), content
+    return problem.status, own if headers is None else headers.join(own), content

@@ -11,8 +11,9 @@ The names of schemes and of their parts are those of OpenAPI 3.1 (§4.8.27, Secu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from asgistar.errors import ConfigurationError
 
@@ -39,8 +40,7 @@ def _described(scheme: dict[str, Any], description: str) -> dict[str, Any]:
     return {**scheme, "description": description} if description else scheme
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bearer:
+class Bearer(Struct, frozen=True, kw_only=True):
     """A token in the header `Authorization: Bearer …` (RFC 6750).
 
     Args:
@@ -52,7 +52,11 @@ class Bearer:
     name: str = "bearer"
     format: str = ""
     description: str = ""
-    scopes: ClassVar[Sequence[str]] = ()
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """None: there is no such thing here."""
+        return ()
 
     def scheme(self) -> dict[str, Any]:
         """Its Security Scheme Object."""
@@ -62,8 +66,7 @@ class Bearer:
         return _described(scheme, self.description)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basic:
+class Basic(Struct, frozen=True, kw_only=True):
     """User name and password in the header `Authorization: Basic …` (RFC 7617).
 
     Args:
@@ -73,15 +76,18 @@ class Basic:
 
     name: str = "basic"
     description: str = ""
-    scopes: ClassVar[Sequence[str]] = ()
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """None: there is no such thing here."""
+        return ()
 
     def scheme(self) -> dict[str, Any]:
         """Its Security Scheme Object."""
         return _described({"type": "http", "scheme": "basic"}, self.description)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True, kw_only=True):
     """A key in a header, a cookie or an argument of the query: exactly one of these.
 
     Args:
@@ -100,7 +106,11 @@ class ApiKey:
     query: str = ""
     name: str = "key"
     description: str = ""
-    scopes: ClassVar[Sequence[str]] = ()
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """None: there is no such thing here."""
+        return ()
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.header, self.cookie, self.query))) != 1:
@@ -115,8 +125,7 @@ class ApiKey:
         return _described(scheme, self.description)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuth2:
+class OAuth2(Struct, frozen=True, kw_only=True):
     """A token that an authorization server gives (RFC 6749), in the header `Authorization: Bearer …`.
 
     Args:
@@ -162,8 +171,7 @@ class OAuth2:
         return _described({"type": "oauth2", "flows": flows}, self.description)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenIdConnect:
+class OpenIdConnect(Struct, frozen=True, kw_only=True):
     """A token of an OpenID provider, in the header `Authorization: Bearer …`.
 
     Args:

@@ -12,9 +12,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, NewType, get_args, get_type_hints
+
+from msgspec import Struct
 
 from asgistar.errors import ConfigurationError
 
@@ -22,8 +23,7 @@ EMPTY: Any = inspect.Parameter.empty
 """No annotation, or no default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """A parameter of a callable.
 
     Attributes:
@@ -38,14 +38,14 @@ class Argument:
     keyword: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Signature:
+class Signature(Struct, frozen=True, eq=False):
     """The signature of a callable.
 
     Attributes:
         where: what to call the callable in an error: "create() at app.py:12".
         returns: its return annotation, `EMPTY` if it has none.
         takes_any: it has a parameter `**rest`.
+        takes_more: it has a parameter `*more`.
     """
 
     call: Callable[..., Any]
@@ -53,6 +53,7 @@ class Signature:
     arguments: Mapping[str, Argument]
     returns: Any
     takes_any: bool
+    takes_more: bool = False
 
 
 def read(call: Callable[..., Any]) -> Signature:
@@ -71,7 +72,7 @@ def read(call: Callable[..., Any]) -> Signature:
             f"An annotation of {where} can't be resolved: {error}. Import or define the name at the level of "
             "the module, not only for type checkers."
         ) from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, SyntaxError) as error:
         raise ConfigurationError(f"The signature of {where} can't be read: {error}.") from error
     arguments = {}
     for parameter in parameters:
@@ -84,7 +85,8 @@ def read(call: Callable[..., Any]) -> Signature:
             parameter.kind is not parameter.POSITIONAL_ONLY,
         )
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    return Signature(call, where, arguments, hints.get("return", EMPTY), takes_any)
+    takes_more = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    return Signature(call, where, arguments, hints.get("return", EMPTY), takes_any, takes_more)
 
 
 def _locals_around(function: Any) -> Mapping[str, Any] | None:
@@ -101,23 +103,30 @@ def _locals_around(function: Any) -> Mapping[str, Any] | None:
 
 
 def _function(call: Callable[..., Any]) -> Any:
-    """The function behind a partial, or behind an object that can be called: it has the annotations."""
+    """The function behind a partial, an object that can be called, and decorators: it has the annotations."""
+    return inspect.unwrap(_outermost(call))
+
+
+def _outermost(call: Callable[..., Any]) -> Any:
+    """The function that is called first: that of a decorator, if there is one."""
     while isinstance(call, functools.partial):
         call = call.func
     if inspect.isroutine(call):
-        return inspect.unwrap(call)
+        return call
     owner, name = (call, "__init__") if isinstance(call, type) else (type(call), "__call__")
     return getattr(owner, name)
 
 
 def is_async(call: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine."""
-    return inspect.iscoroutinefunction(inspect.unwrap(_function(call)))
+    """Whether calling it gives a coroutine: a decorator may be `async def`, or what it is around."""
+    return any(map(inspect.iscoroutinefunction, (_outermost(call), _function(call))))
 
 
 def generates(call: Callable[..., Any]) -> Literal["", "async", "sync"]:
     """Whether calling it gives a generator, and of which kind."""
-    function = inspect.unwrap(_function(call))
+    if inspect.iscoroutinefunction(_outermost(call)):
+        return ""
+    function = _function(call)
     if inspect.isasyncgenfunction(function):
         return "async"
     return "sync" if inspect.isgeneratorfunction(function) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -52,6 +52,23 @@ async def in_threads(
             raise
     else:
         await finished(in_thread(context.__exit__, None, None, None))
+
+
+_END = object()
+
+
+async def iterated(in_thread: Callable[..., Awaitable[Any]], items: Iterator[T]) -> AsyncIterator[T]:
+    """The items of an iterator that is no async one: each is made in a thread.
+
+    Whoever doesn't want them any more waits for the one that is being made.
+    """
+    try:
+        while (item := await finished(in_thread(next, items, _END))) is not _END:
+            yield item
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            await finished(in_thread(close))
 
 
 class Threads:

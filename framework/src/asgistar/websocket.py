@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from asgistar.errors import Problem, phrase
 from asgistar.http.headers import ResponseHeaders
@@ -60,8 +61,7 @@ class Unreadable(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
+class Coding(Struct, frozen=True):
     """How the messages of a view are coded.
 
     Attributes:

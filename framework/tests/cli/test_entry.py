@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from asgistar import __version__
-from asgistar.cli.entry import COMMANDS
+from asgistar.cli.table import COMMANDS
 from asgistar.commands import RESERVED
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ def test_an_unknown_option(empty: Project) -> None:
     )
     told = empty("run", "--workers", "4").err
     assert "Hint: Options of the server stand behind --, as in: asgistar run -- --workers 4" in told
+    told = empty("test", "-x").err
+    assert "Hint: Options of pytest stand behind --, as in: asgistar test -- -x" in told
+    told = empty("run", "shop:app").err
+    assert "Hint: The application stands before the command: asgistar --app shop:app run" in told
     assert "usage: asgistar client" in empty("client").err
     assert "Error: --lang is missing.\n" in empty("client").err
     assert "invalid choice: 'xml'" in empty("schema", "--format", "xml").err

@@ -96,7 +96,8 @@ def test_none_where_none_is_named(empty: Project) -> None:
     )
     empty.write("shop/web.py", "import asgistar\napi: object = asgistar.App([])\n")
     empty.write("tests/web.py", "import asgistar\nother = asgistar.App([])\n")
-    assert "These look like applications: shop.web:api. Name it" in empty("check").err
+    hint = "These look like applications: shop.web:api. Name it as in: asgistar --app shop.web:api"
+    assert hint in empty("check").err
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_none_where_none_is_named(empty: Project) -> None:
             "main:listing is a function, not an App",
             "If it makes the application, write main:listing()",
         ),
-        ("main:app()", "main:app() failed with TypeError.", "The traceback is above."),
+        ("main:app()", "main:app() failed: TypeError.", "The traceback is above."),
         ("main:NUMBER()", "main:NUMBER is a int, and can't be called.", ""),
         ("main:NUMBER", "main:NUMBER is a int, not an App", "Name it as in: asgistar --app main:app"),
         ("main:NONE", "main:NONE is None, not an App", ""),
@@ -177,9 +178,9 @@ def test_an_application_that_can_not_be_made_is_told_in_a_sentence(broken: Broke
         """,
         "check",
     )
-    assert (
-        told
-        == "Error: The parameter thing of view() at main.py:3 has no annotation, and isn't in the path.\n"
+    assert told == (
+        "Error: The parameter thing of view() at main.py:3 has no annotation, and isn't in the path: write its "
+        "type, as in `thing: int`.\n"
     )
     told = broken(
         """
@@ -207,6 +208,14 @@ def test_a_module_that_ends_the_program(broken: Broken) -> None:
         ("[tool", "pyproject.toml can't be read: "),
         ("[tool]\nasgistar = 1", "[tool.asgistar] in pyproject.toml is a table, not 1."),
         ("[tool.asgistar]\napp = 1", "app of [tool.asgistar] in pyproject.toml is text, not 1."),
+        (
+            '[tool.asgistar]\napp_dir = "src"',
+            "[tool.asgistar] in pyproject.toml has no setting app_dir.\nHint: Did you mean app-dir?",
+        ),
+        (
+            "[tool.asgistar]\nreload = true",
+            "[tool.asgistar] in pyproject.toml has no setting reload.\nHint: There is app and app-dir.",
+        ),
     ],
 )
 def test_a_pyproject_that_says_nonsense(empty: Project, content: str, message: str) -> None:
@@ -214,3 +223,13 @@ def test_a_pyproject_that_says_nonsense(empty: Project, content: str, message: s
     ended = empty("check")
     assert ended.code == 1
     assert ended.err.startswith(f"Error: {message}")
+
+
+def test_a_factory_that_is_async_can_make_none(empty: Project) -> None:
+    empty.write("main.py", "async def make(): ...\n")
+    ended = empty("--app", "main:make()", "check")
+    assert (ended.code, ended.err) == (
+        1,
+        "Error: main:make() is async, and what makes an application can't be.\n"
+        'Hint: What needs the event loop is a component: @component(scope="app")\n',
+    )

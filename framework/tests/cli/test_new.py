@@ -52,7 +52,7 @@ def test_its_sources_are_typed_and_in_style(empty: Project) -> None:
 def test_the_readme_names_commands_that_there_are(empty: Project) -> None:
     empty("new", "shop")
     text = (empty.folder / "shop" / "README.md").read_text()
-    from asgistar.cli.entry import COMMANDS
+    from asgistar.cli.table import COMMANDS
 
     named = {line.split("asgistar ")[1].split()[0] for line in text.splitlines() if "bin/asgistar " in line}
     assert named <= set(COMMANDS)
@@ -65,6 +65,10 @@ def test_a_project_in_the_current_folder(empty: Project) -> None:
     assert ended.code == 0
     assert ended.out.endswith("Next: asgistar run\n")
     assert made(empty.folder) == sorted([*FILES, "notes.txt"])
+
+
+def test_the_way_into_a_folder_with_a_space_can_be_copied(empty: Project) -> None:
+    assert empty("new", "corner shop").out.endswith("Next: cd 'corner shop' && asgistar run\n")
 
 
 def test_nothing_is_overwritten(empty: Project) -> None:

@@ -209,7 +209,7 @@ def test_any_other_error_comes_with_the_traceback_of_the_command(project: Projec
     assert files[0] == f'File "{project.folder}/main.py", line 76, in raises'
     assert "asgistar/cli" not in ended.err
     assert ended.err.endswith(
-        "Error: The command raises failed with OSError.\nHint: The traceback is above.\n"
+        "Error: The command raises failed: OSError.\nHint: The traceback is above.\n"
     )
 
 

@@ -51,11 +51,11 @@ def test_an_error_is_the_end_of_what_is_given(shop: Project) -> None:
         ("raise ConfigurationError('APP_KEY is missing.')\n    yield", "Error: APP_KEY is missing.\n"),
         (
             "raise OSError('no disk')\n    yield",
-            "Error: The components failed with OSError.\nHint: The traceback is above.\n",
+            "Error: The components failed: OSError.\nHint: The traceback is above.\n",
         ),
         (
             "yield Stock()\n    raise OSError('no disk')",
-            "Error: The components failed with OSError.\nHint: The t",
+            "Error: The components failed: OSError.\nHint: The t",
         ),
     ],
 )

@@ -1,11 +1,12 @@
 """What the documentation shows is true: its Python runs, its consoles answer as they are shown to.
 
 The untitled blocks of Python of a page are one module, run in their order; `assert` and `await` may stand in
-them. A block with a title is a file: of Python, it makes the page a project, in which later blocks of the same
-title replace what they define anew and add the rest, as a reader does. In a block of `console`, lines after
-`$` are run, and the lines after them are what they write; `…` stands for anything. `curl` asks the application
-of the module, or of the project, which is served while it is asked. A block of `text` that begins with
-`ConfigurationError: ` is what the Python before it raises. `<!-- not run: why -->` before a block: it isn't.
+them. A block with a title is a file: of Python, it makes the page a project, in which later blocks of the
+same title replace what they define anew and add the rest, as a reader does. In a block of `console`, lines
+after `$` are run, and the lines after them are what they write; `…` stands for anything. `curl` asks the
+application of the module, or of the project, which is served while it is asked. A block of `text` that begins
+with `ConfigurationError: ` is what the Python before it raises. `<!-- not run: why -->` before a block: it
+isn't.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import asgiworker
 import pytest
 
+import asgiworker
 from asgistar import ConfigurationError
-from asgistar.cli import entry
 from asgistar.cli.parser import Parser
+from asgistar.cli.table import COMMANDS
 
 DOCS = Path(__file__).parents[3] / "docs" / "asgistar"
 BLOCK = re.compile(
@@ -230,7 +231,7 @@ def check_command(line: str, block: Block) -> None:
         words = words[2:] if words[0] != "--help" else ["check"]
     if words[0] in ("COMMAND", "create_user"):  # of an application
         return
-    assert words[0] in entry.COMMANDS, f"{block}: {line}?"
+    assert words[0] in COMMANDS, f"{block}: {line}?"
     parser = Parser(words[0])
     parser.add_argument("--app")
     parser.add_argument("--app-dir")
@@ -245,6 +246,9 @@ def _quiet_curl(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     (home / ".curlrc").write_text("silent\nshow-error\nmax-time = 30\n", "utf-8")
     monkeypatch.setenv("CURL_HOME", str(home))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def _see_curl() -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl")
 
@@ -287,6 +291,7 @@ class Module:
 
     async def ask(self, line: str) -> str:
         """What curl writes."""
+        _see_curl()
         if not self._url:
             self._url = await self._served.enter_async_context(_serving(self._module.app))
         words = [word.replace("http://127.0.0.1:8000", self._url) for word in shlex.split(line)]
@@ -339,6 +344,7 @@ class Project:
             return ""
         words = shlex.split(line)
         if words[0] == "curl":
+            _see_curl()
             self._serve()
             words = [word.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}") for word in words]
         elif words[0] == "asgistar":
@@ -392,6 +398,7 @@ def _merged(before: str, added: str) -> str:
 def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
-    targets = [node.target] if isinstance(node, ast.AnnAssign) else []
-    targets = list(node.targets) if isinstance(node, ast.Assign) else targets
+    targets: list[ast.expr] = [node.target] if isinstance(node, ast.AnnAssign) else []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
     return {each.id for each in targets if isinstance(each, ast.Name)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from asgistar import App, NotFound, Problem, Route
+from asgistar import HTML, App, Conflict, Form, NotFound, Problem, Redirect, Route, Status, Struct
 from framework.tests.conftest import Client
 from framework.tests.openapi.shop import KNOWN, TOKEN, shop
 
@@ -156,3 +156,46 @@ async def test_other_shapes_of_errors_are_documented_as_they_are() -> None:
     validator = Draft202012Validator({**media["schema"], "components": app.openapi()["components"]})
     validator.validate(json.loads(answer.body))
     assert not validator.is_valid({"error": 400})
+
+
+async def test_a_view_may_answer_with_the_status_of_a_problem_too() -> None:
+    async def log_in(name: Form[str]) -> Annotated[HTML, Status(422)] | Redirect:
+        return HTML("Wrong name.", 422)
+
+    responses = App([Route("/", "POST", log_in)]).openapi()["paths"]["/"]["post"]["responses"]
+    assert list(responses) == ["303", "400", "413", "415", "422"]
+    assert responses["422"] == {
+        "description": "Unprocessable Content\n\nParts of the request aren't what they should be.",
+        "content": {
+            "text/html": {"schema": {"type": "string"}},
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ValidationFailed"}},
+        },
+    }
+
+
+async def test_an_answer_of_the_form_and_status_of_a_problem_is_the_one_or_the_other() -> None:
+    class Short:
+        media_type = "application/json"
+
+        def render(self, problem: Problem) -> bytes:
+            return b"{}"
+
+        def schema(self, problem: type[Problem]) -> dict[str, Any]:
+            return {"type": "object"}
+
+    class Other(Struct):
+        id: int
+
+    async def create() -> Annotated[Other, Status(409)]:
+        """Make one.
+
+        Returns:
+            The other one.
+        """
+        return Other(1)
+
+    app = App([Route("/", "POST", create, raises=[Conflict])], errors=Short())
+    response = app.openapi()["paths"]["/"]["post"]["responses"]["409"]
+    assert response["description"].startswith("The other one")
+    schemas = [{"$ref": f"#/components/schemas/{name}"} for name in ("Other", "Conflict")]
+    assert response["content"] == {"application/json": {"schema": {"anyOf": schemas}}}

@@ -18,7 +18,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
-from asgistar import App, Body, Route, component
+from asgistar import App, Body, Cookie, Redirect, Route, component
 from asgistar.testing import AsyncClient, LifespanFailed, TestClient
 
 # --- applications -----------------------------------------------------------------------------------------
@@ -180,6 +180,33 @@ async def test_after_its_answer_an_application_hears_that_the_client_is_gone() -
     async with AsyncClient(app) as client:
         assert (await client.get("/")).text == "end"
     assert heard == [{"type": "http.disconnect"}]
+
+
+def logging_in() -> App:
+    async def log_in() -> Redirect:
+        response = Redirect("/me")
+        response.set_cookie("session", "ada")
+        return response
+
+    async def me(session: Cookie[str] = "") -> str:
+        return session
+
+    return App([Route("/login", "POST", log_in), Route("/me", "GET", me)])
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_cookie_for_https_is_sent_as_to_localhost(follow: bool) -> None:
+    with TestClient(logging_in(), follow_redirects=follow) as client:
+        assert client.post("/login").url.path == ("/me" if follow else "/login")
+        assert client.get("/me").json() == "ada"
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_cookie_for_https_is_sent_by_the_client_for_async_tests_too(follow: bool) -> None:
+    async with AsyncClient(logging_in(), follow_redirects=follow) as client:
+        answer = await client.post("/login")
+        assert answer.text == ('"ada"' if follow else "")
+        assert (await client.get("/me")).json() == "ada"
 
 
 def test_cookies_are_kept_and_redirects_followed_if_asked_for() -> None:

@@ -28,11 +28,12 @@ def test_pyright_sees_what_is_said(tmp_path: Path) -> None:
     pyright = shutil.which("pyright") or shutil.which("basedpyright")
     if pyright is None:
         pytest.skip("there is no pyright: npm install --global pyright")
+    shutil.copy(CODE, tmp_path)
     settings = tmp_path / "pyrightconfig.json"
     settings.write_text(
         json.dumps(
             {
-                "include": [str(CODE)],
+                "include": [CODE.name],
                 "typeCheckingMode": "strict",
                 "pythonVersion": "3.11",
                 # A line that is marked as wrong must be wrong.
@@ -47,7 +48,9 @@ def test_pyright_sees_what_is_said(tmp_path: Path) -> None:
         text=True,
         timeout=300,
     )
-    found = json.loads(ended.stdout)["generalDiagnostics"]
+    report = json.loads(ended.stdout)
+    assert report["summary"]["filesAnalyzed"] == 1
+    found = report["generalDiagnostics"]
     assert not found, "\n".join(
         f"{each['range']['start']['line'] + 1}: {each.get('rule')}: {each['message']}" for each in found
     )

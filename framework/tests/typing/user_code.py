@@ -63,7 +63,7 @@ T = TypeVar("T")
 class Note(Struct):
     title: Annotated[str, Meta(min_length=1)]
     done: bool = False
-    tags: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list[str])
 
 
 class StoredNote(Note, kw_only=True):
@@ -87,7 +87,7 @@ class Session:
     def add(self, thing: object) -> None: ...
 
 
-# --- parameters: markers are seen through -------------------------------------------------------------------
+# --- parameters: markers are seen through ---------------------------------------------------------------
 
 
 async def markers(
@@ -130,7 +130,7 @@ async def given(
     assert_type(client.host, str)
 
 
-# --- what views return ------------------------------------------------------------------------------------------
+# --- what views return ----------------------------------------------------------------------------------
 
 
 async def create(note: Note, headers: ResponseHeaders, background: Background) -> Created[StoredNote]:
@@ -177,7 +177,7 @@ async def wrong_events() -> Events[Note]:
     yield "a"  # type: ignore[misc]
 
 
-async def called() -> None:
+async def called(background: Background) -> None:
     assert_type(await create(Note("a"), ResponseHeaders(), background), StoredNote)
     assert_type(await listing(), Page[Note])
     async for note in lines():
@@ -197,7 +197,7 @@ def blocking() -> FileResponse:
     raise NotFound("There is none.", hint="no")
 
 
-# --- WebSockets -------------------------------------------------------------------------------------------------
+# --- WebSockets -----------------------------------------------------------------------------------------
 
 
 async def chat(socket: WebSocket[Note, User]) -> None:
@@ -213,7 +213,7 @@ async def silent(socket: WebSocket[None, str]) -> None:
     await socket.send("a")
 
 
-# --- components, hooks, commands, settings ----------------------------------------------------------------------
+# --- components, hooks, commands, settings --------------------------------------------------------------
 
 
 class Settings(Environment, prefix="NOTES_"):
@@ -269,7 +269,7 @@ class OurErrors:
 async def add(session: Session, titles: list[str], done: bool = False) -> None: ...
 
 
-# --- the table --------------------------------------------------------------------------------------------------
+# --- the table ------------------------------------------------------------------------------------------
 
 app = App(
     [
@@ -299,8 +299,6 @@ App([], body_limit="10 MB")  # type: ignore[arg-type]
 App([], errors=Timing())  # type: ignore[arg-type]
 App(["/"])  # type: ignore[list-item]
 
-background: Background
-
 
 async def outside() -> None:
     assert_type(app.url_for("notes:detail", id=7), str)
@@ -311,7 +309,7 @@ async def outside() -> None:
         assert_type(await scope.get(Session), Session)
 
 
-# --- tests ------------------------------------------------------------------------------------------------------
+# --- tests ----------------------------------------------------------------------------------------------
 
 
 def test() -> None:

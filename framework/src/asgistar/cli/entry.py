@@ -14,20 +14,11 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from asgistar import __version__
+from asgistar.cli import own
 from asgistar.cli.loading import Application
-from asgistar.cli.mistakes import USAGE, Mistake, near
+from asgistar.cli.mistakes import Mistake
 from asgistar.cli.parser import Parser
-
-COMMANDS = {
-    "new": "Make a project in a new folder: application, tests, README.",
-    "run": "Serve the application, and start anew when a file changes.",
-    "routes": "Show the table of routes, or the source that runs for one of them.",
-    "schema": "Write the OpenAPI document.",
-    "client": "Write a typed client, in Python or TypeScript.",
-    "check": "Say whether the application can work, and what is wrong with it.",
-    "shell": "A prompt with the application and its components, where await works.",
-    "test": "Run the tests of the project with pytest.",
-}
+from asgistar.cli.table import COMMANDS, PASSES_ON
 
 
 class Module(Protocol):
@@ -38,10 +29,6 @@ class Module(Protocol):
 
     def run(self, application: Application, options: argparse.Namespace, rest: list[str]) -> int:
         """Do it; the exit code."""
-
-
-PASSES_ON = frozenset(("run", "test"))
-"""The commands that hand what stands behind `--` to another program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,8 +61,6 @@ def _main(arguments: list[str]) -> int:
         print(_help(top, application))
         return 0
     if name not in COMMANDS:
-        from asgistar.cli import own
-
         return own.run(application, name, after)
     module = cast(Module, importlib.import_module(f"asgistar.cli.{name}"))
     rest: list[str] = []
@@ -85,12 +70,19 @@ def _main(arguments: list[str]) -> int:
     parser = Parser(f"asgistar {name}", COMMANDS[name])
     _declare(parser, argparse.SUPPRESS)
     module.declare(parser)
-    hint = f"Options of the server stand behind --, as in: asgistar run -- {' '.join(after)}"
-    options = parser.parsed(after, hint if name == "run" else "")
+    options = parser.parsed(after, _hint(name, after) if name in PASSES_ON else "")
     for key, value in vars(before).items():
         vars(options).setdefault(key, value)
     application = Application(options.app, options.app_dir)
     return module.run(application, options, rest)
+
+
+def _hint(name: str, arguments: list[str]) -> str:
+    """What is meant by arguments that a command doesn't know, but what it becomes may."""
+    if name == "run" and arguments and ":" in arguments[0]:
+        return f"The application stands before the command: asgistar --app {arguments[0]} run"
+    what = "the server" if name == "run" else "pytest"
+    return f"Options of {what} stand behind --, as in: asgistar {name} -- {' '.join(arguments)}"
 
 
 def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
@@ -133,19 +125,15 @@ def _help(top: Parser, application: Application) -> str:
     if application.named:
         lines += ["", f"commands of {application.named}:"]
         try:
-            own = application.app.commands
+            commands = application.app.commands
         except Mistake as mistake:
             lines.append(f"  They can't be told. {mistake.message}")
         else:
-            width = max(map(len, own), default=0)
-            lines += [f"  {name:<{width}}  {each.docstring.summary}".rstrip() for name, each in own.items()]
-            lines += [] if own else ["  It has none."]
+            width = max(map(len, commands), default=0)
+            lines += [
+                f"  {name:<{width}}  {each.docstring.summary}".rstrip() for name, each in commands.items()
+            ]
+            lines += [] if commands else ["  It has none."]
     else:
         lines += ["", "The application's own commands: asgistar --app module:attribute --help"]
     return "\n".join(lines)
-
-
-def unknown(name: str, names: Sequence[str]) -> Mistake:
-    """The mistake that there is no such command."""
-    there = f"There is {', '.join(names)}."
-    return Mistake(f"There is no command {name}.", near(name, names) or there, code=USAGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import os
 import sys
 import tomllib
@@ -15,13 +16,16 @@ from types import ModuleType
 from typing import Any
 
 from asgistar.app import App
-from asgistar.cli.mistakes import USAGE, Mistake, near, of_the_application
+from asgistar.cli.mistakes import USAGE, Mistake, failure, near
 from asgistar.errors import ConfigurationError
 
 EXAMPLE = "Name it as in: asgistar --app main:app"
 
 DEFAULTS = ("app", "main")
 """The modules that are looked into for `app`, if no application is named."""
+
+SETTINGS = ("app", "app-dir")
+"""What [tool.asgistar] may say."""
 
 MODULES = 500
 """So many modules are looked through at most, for a hint."""
@@ -69,10 +73,11 @@ class Application:
         if found:
             both = " and ".join(f"{name}:app" for name in found)
             raise Mistake(f"There are several applications, {both}.", EXAMPLE, code=USAGE)
-        others = ", ".join(self._candidates())
+        others = self._candidates()
+        example = f"Name it as in: asgistar --app {others[0]}" if others else EXAMPLE
         raise Mistake(
             f"No application is named, and there is neither app:app nor main:app in {self.folder}.",
-            f"These look like applications: {others}. {EXAMPLE}" if others else EXAMPLE,
+            f"These look like applications: {', '.join(others)}. {example}" if others else example,
             code=USAGE,
         )
 
@@ -129,7 +134,7 @@ class Application:
         except ModuleNotFoundError as error:
             # The module itself, or a package on the way to it; anything else is missing in its code.
             if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
-                raise _failed(name, error) from error
+                raise failure(f"The module {name} can't be imported", error) from error
             others = self._candidates()
             meant = near(self.target, others) or (f"There is {', '.join(others)}." if others else EXAMPLE)
             raise Mistake(f"There is no module {name} in {self.folder}.", meant) from None
@@ -139,7 +144,7 @@ class Application:
                 'Put what runs it below: if __name__ == "__main__":',
             ) from error
         except Exception as error:
-            raise _failed(name, error) from error
+            raise failure(f"The module {name} can't be imported", error) from error
 
     def _attribute(self, module: ModuleType, attribute: str) -> Any:
         found: Any = module
@@ -169,17 +174,18 @@ class Application:
         if not callable(factory):
             raise Mistake(f"{self.target.removesuffix('()')} is {_described(factory)}, and can't be called.")
         try:
-            return factory()
+            made = factory()
         except ConfigurationError as error:
             raise Mistake(str(error)) from error
         except Exception as error:
-            said = f"{self.target} failed with {type(error).__name__}."
-            raise Mistake(said, "The traceback is above.", of_the_application(error)) from error
-
-
-def _failed(name: str, error: Exception) -> Mistake:
-    said = f"The module {name} can't be imported: {type(error).__name__}."
-    return Mistake(said, "The traceback is above.", of_the_application(error))
+            raise failure(f"{self.target} failed", error) from error
+        if inspect.iscoroutine(made):
+            made.close()
+            raise Mistake(
+                f"{self.target} is async, and what makes an application can't be.",
+                'What needs the event loop is a component: @component(scope="app")',
+            )
+        return made
 
 
 def _described(value: Any) -> str:
@@ -217,6 +223,9 @@ def _settings() -> Mapping[str, Any]:
     table = content.get("tool", {}).get("asgistar", {})
     if not isinstance(table, dict):
         raise Mistake(f"[tool.asgistar] in pyproject.toml is a table, not {table!r}.")
+    for key in sorted(table.keys() - set(SETTINGS)):
+        hint = near(key, SETTINGS) or f"There is {' and '.join(SETTINGS)}."
+        raise Mistake(f"[tool.asgistar] in pyproject.toml has no setting {key}.", hint)
     return table
 
 

@@ -45,6 +45,15 @@ class Mistake(Exception):
         return "\n".join(lines) + "\n"
 
 
+def failure(what: str, error: BaseException) -> Mistake:
+    """The mistake that the application has raised an error, with its traceback.
+
+    Args:
+        what: hasn't worked, as in "The command x failed".
+    """
+    return Mistake(f"{what}: {type(error).__name__}.", "The traceback is above.", of_the_application(error))
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """A hint at what may have been meant; empty if nothing is near."""
     found = difflib.get_close_matches(name, list(names), 1)

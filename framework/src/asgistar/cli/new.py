@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -46,7 +47,7 @@ def run(application: Application, options: argparse.Namespace, rest: list[str]) 
     except OSError as error:
         raise Mistake(f"{folder} can't be written: {error.strerror}.") from None
     print(f"{folder}: {', '.join(sorted(files))}")
-    enter = "" if folder == Path() else f"cd {folder} && "
+    enter = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     print(f"Next: {enter}asgistar run")
     return 0
 

@@ -10,10 +10,10 @@ from enum import Enum
 from typing import Any
 
 from asgistar.app import App
-from asgistar.cli.entry import COMMANDS, unknown
 from asgistar.cli.loading import Application
-from asgistar.cli.mistakes import USAGE, WRONG, Mistake, near, of_the_application
+from asgistar.cli.mistakes import USAGE, WRONG, Mistake, failure, near
 from asgistar.cli.parser import Parser
+from asgistar.cli.table import COMMANDS, unknown
 from asgistar.commands import Command, Spelling, Word, is_app
 from asgistar.errors import ConfigurationError, Problem
 
@@ -133,8 +133,7 @@ def _called(app: App, command: Command, given: dict[str, Any]) -> Any:
             message += f"\n  {'.'.join(map(str, each['path']))}: {each['message']}"
         raise Mistake(message) from problem
     except Exception as error:
-        said = f"The command {command.name} failed with {type(error).__name__}."
-        raise Mistake(said, "The traceback is above.", of_the_application(error)) from error
+        raise failure(f"The command {command.name} failed", error) from error
 
 
 def _code(command: Command, returned: Any) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 from asgistar import __version__
 from asgistar.app import App
 from asgistar.cli.loading import Application
-from asgistar.cli.mistakes import Mistake, of_the_application
+from asgistar.cli.mistakes import Mistake, failure, of_the_application
 from asgistar.cli.parser import Parser
 from asgistar.errors import ConfigurationError
 
@@ -58,8 +58,7 @@ def run(application: Application, options: argparse.Namespace, rest: list[str]) 
     except ConfigurationError as error:
         raise Mistake(str(error)) from error
     except Exception as error:
-        said = f"The components failed with {type(error).__name__}."
-        raise Mistake(said, "The traceback is above.", of_the_application(error)) from error
+        raise failure("The components failed", error) from error
     return 0
 
 

@@ -9,13 +9,11 @@ from typing import Any, Generic, Protocol, Self, TypeVar, get_args, get_origin
 import httpx
 import msgspec
 
-from asgistar.client.document import is_json, is_json_lines, media_type
+from asgistar.client.document import EVENTS, is_json, is_json_lines, media_type
 from asgistar.client.errors import problem
 from asgistar.client.events import Event, Events, JSONLines
 
 T = TypeVar("T")
-
-EVENTS = "text/event-stream"
 
 
 class Parser(Protocol):

@@ -12,6 +12,9 @@ from urllib.parse import unquote
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 WEBSOCKET = "x-websocket"
 
+EVENTS = "text/event-stream"
+"""The media type of server-sent events."""
+
 Schema = Mapping[str, Any] | bool
 """A JSON Schema; True takes everything."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asgistar.client.document import Document, Operation, Schema, is_json, is_json_lines
+from asgistar.client.document import EVENTS, Document, Operation, Schema, is_json, is_json_lines
 
 NOTHING_GIVEN = object()
 """The default of a member that has none."""
@@ -223,10 +223,10 @@ class Shapes:
             if status not in (good or ["default"]):
                 continue
             for media in answer.content:
-                if media == "text/event-stream" or is_json_lines(media):
+                if media == EVENTS or is_json_lines(media):
                     item = answer.items.get(media)
                     shape = ANY if item is None else self.of(item, f"{name}Item")
-                    return Result(shape, "events" if media == "text/event-stream" else "lines")
+                    return Result(shape, "events" if media == EVENTS else "lines")
             schemas = [schema for media, schema in answer.content.items() if is_json(media)]
             if schemas:
                 shapes += [self.of(each, name) for each in schemas]

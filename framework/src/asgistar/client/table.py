@@ -119,12 +119,11 @@ class Destination:
         self.base_url = base_url
         self.asked: list[str] = []
         self.running: Running | None = None
-        self._is_document_url = False
         if isinstance(target, str):
             if urlsplit(target).scheme not in ("http", "https"):
                 raise ValueError(f"{target!r} is no URL: it begins with http:// or https://.")
             if urlsplit(target).path.endswith(".json"):
-                self.asked, self._is_document_url = [target], True
+                self.asked = [target]
             else:
                 self.base_url = base_url or target
                 self.asked = [urljoin(target.rstrip("/") + "/", place) for place in PLACES]

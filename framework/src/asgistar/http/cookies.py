@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Literal, TypedDict
 
 from asgistar.http.fields import TOKEN
@@ -19,13 +18,16 @@ SIZE = 4096
 _VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")
 _ATTRIBUTE = re.compile(r"[ -:<-~]*")
 
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
 
 class CookieAttributes(TypedDict, total=False):
     """What can be said of a cookie.
 
     Attributes:
-        max_age: seconds that the client keeps it; it is gone with the browser's session if neither this nor
-            `expires` is given. 0 or less: it is gone at once.
+        max_age: seconds that the client keeps it; it is gone with the browser's session if this is None and
+            `expires` isn't given either. 0 or less: it is gone at once.
         expires: when it ends; a time without offset is one of UTC.
         path: it is sent to this path and all below it; "/" if not given.
         domain: it is sent to this domain and all below it; to this host alone if not given.
@@ -36,7 +38,7 @@ class CookieAttributes(TypedDict, total=False):
         partitioned: one for each site that embeds this one.
     """
 
-    max_age: int
+    max_age: int | None
     expires: datetime
     path: str
     domain: str
@@ -76,8 +78,8 @@ def set_cookie(name: str, value: str, attributes: CookieAttributes) -> str:
     parts = [f"{name}={value}"]
     if "expires" in attributes:
         parts.append(f"Expires={_date(attributes['expires'])}")
-    if "max_age" in attributes:
-        parts.append(f"Max-Age={int(attributes['max_age'])}")
+    if (max_age := attributes.get("max_age")) is not None:
+        parts.append(f"Max-Age={int(max_age)}")
     parts.append(f"Path={path}")
     if domain:
         parts.append(f"Domain={domain}")
@@ -107,7 +109,11 @@ def _check_secure(name: str, secure: bool, same_site: str, partitioned: bool) ->
 
 def _date(moment: datetime) -> str:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return format_datetime(aware.astimezone(UTC), usegmt=True)
+    utc = aware.astimezone(UTC)
+    return (
+        f"{_DAYS[utc.weekday()]}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} "
+        f"{utc.hour:02}:{utc.minute:02}:{utc.second:02} GMT"
+    )
 
 
 def same_cookie(one: str, other: str) -> bool:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 T = TypeVar("T")
 
 _BREAK = re.compile(rb"\r\n|\r|\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event(Generic[T]):
+class Event(Struct, Generic[T], frozen=True, kw_only=True):
     """An event with more than its data.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from asgistar.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 from asgistar.http.multipart import Event, Mark, Multipart, Part, parameters
@@ -23,8 +24,7 @@ ABSENT: Any = object()
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046 §5.1.1
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field that is asked for.
 
     Attributes:
@@ -42,8 +42,7 @@ class Field:
     read: Callable[[str], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """What is read of a form.
 
     Attributes:

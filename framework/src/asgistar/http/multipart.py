@@ -7,10 +7,11 @@ Lines end with CRLF, as the RFCs and all browsers have it. Names and file names 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from asgistar.errors import BadRequest
 
@@ -18,8 +19,7 @@ HEAD_LIMIT = 8192
 """The size that the head of a part may have, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part begins.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeVar, Unpack
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from asgistar.http.cookies import CookieAttributes
 from asgistar.http.fields import Fields
@@ -35,8 +36,7 @@ Reply = tuple[int, Fields, bytes | Sender]
 JSON = (b"content-type", b"application/json")
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The status of what a view returns: `-> Annotated[Note, Status(202)]`."""
 
     code: int

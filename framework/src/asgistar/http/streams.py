@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from asgistar.http.fields import Fields
 from asgistar.http.reading import ClientDisconnected
-from asgistar.threads import finished
 from asgistar.types import Message, Receive, Scope, Send
 
 PATIENCE = 1.0
@@ -252,21 +251,3 @@ class Chunks:
     async def send(self, status: int, headers: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         await send_stream(self._pieces, _as_bytes, status, headers, scope, receive, send)
-
-
-_END = object()
-
-
-async def in_threads(iterator: Iterator[Any], in_thread: Callable[..., Awaitable[Any]]) -> AsyncIterator[Any]:
-    """The items of an iterator that is no async one: each is made in a thread.
-
-    Whoever doesn't want them any more waits for the one that is being made.
-    """
-
-    try:
-        while (item := await finished(in_thread(next, iterator, _END))) is not _END:
-            yield item
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            await finished(in_thread(close))

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator
 from io import BytesIO
-from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -120,7 +118,7 @@ class File:
         Returns:
             The number of bytes.
         """
-        part = f"{os.fspath(path)}.{secrets.token_hex(8)}.part"
+        part = f"{os.fspath(path)}.{os.urandom(8).hex()}.part"
         size = 0
         target = await asyncio.to_thread(open, part, "xb")
         try:
@@ -147,6 +145,12 @@ def holds_file(info: inspect.Type) -> bool:
     rest = [each for each in members(info) if not isinstance(each, inspect.NoneType)]
     item = unwrapped(getattr(rest[0], "item_type", rest[0])) if len(rest) == 1 else None
     return isinstance(item, inspect.CustomType) and issubclass(item.cls, File)
+
+
+def _temporary_file() -> BinaryIO:
+    from tempfile import TemporaryFile  # it imports much, for a few large uploads
+
+    return TemporaryFile()
 
 
 async def _in_blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -189,7 +193,7 @@ class Uploads:
         on_disk = False
         async for block in _in_blocks(chunks):
             if not on_disk and size + len(block) > self._left:
-                first, aside = aside, await asyncio.to_thread(TemporaryFile)
+                first, aside = aside, await asyncio.to_thread(_temporary_file)
                 self._files.append(aside)
                 on_disk = True
                 await asyncio.to_thread(aside.write, first.getvalue())  # type: ignore[attr-defined]

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from enum import Enum
 from time import monotonic
 
+from asgistar.http.response import BODILESS
 from asgistar.inprocess.conversation import Conversation, Late
 from asgistar.types import ASGIApplication, Message, Scope
-
-BODILESS = frozenset((204, 304))
 
 
 class Phase(Enum):

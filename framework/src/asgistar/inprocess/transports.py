@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import httpx
 
@@ -13,6 +13,7 @@ from asgistar.inprocess.conversation import Late
 from asgistar.inprocess.exchange import Exchange, Incomplete
 from asgistar.inprocess.portal import Portal
 from asgistar.inprocess.running import Running
+from asgistar.types import Scope
 
 WHOLE = "asgistar.whole"
 """An extension of a request: its timeout is that of the whole response, which is not a stream."""
@@ -20,13 +21,32 @@ WHOLE = "asgistar.whole"
 PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 
 
+def scope_of(
+    running: Running, request: httpx.Request, mark: object, type: Literal["http", "websocket"] = "http"
+) -> Scope:
+    """The scope of a request, or of a WebSocket by the request that asks for it.
+
+    Args:
+        mark: by which the application can tell requests from others:
+            `scope["extensions"]["asgistar.client"]["mark"]`; None for none.
+    """
+    url = request.url
+    scheme = _OF_WEBSOCKETS.get(url.scheme, url.scheme) if type == "websocket" else url.scheme
+    scope = running.scope(type, scheme, url.host, url.port, url.raw_path, request.headers.raw)
+    if mark is not None:
+        scope["extensions"]["asgistar.client"] = {"mark": mark}
+    return scope
+
+
+_OF_WEBSOCKETS = {"http": "ws", "https": "wss"}
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Requests run in the loop of the caller; the lifespan is from its entry to its exit.
 
     Args:
         running: the application.
-        mark: by which the application can tell the requests of this transport from others:
-            `scope["extensions"]["asgistar.client"]["mark"]`.
+        mark: by which the application can tell the requests of this transport from others.
         owned: the lifespan is that of this transport.
     """
 
@@ -67,10 +87,8 @@ class Transport(httpx.AsyncBaseTransport):
     def begin(self, request: httpx.Request) -> Exchange:
         """Call the application with a request."""
         running = self.running
-        scope = running.scope(*_seen(request, "http"))
+        scope = scope_of(running, request, self.mark)
         scope["method"] = request.method
-        if self.mark is not None:
-            scope["extensions"]["asgistar.client"] = {"mark": self.mark}
         stream = request.stream
         body: bytes | AsyncIterator[bytes]
         if isinstance(stream, httpx.ByteStream):
@@ -172,14 +190,6 @@ async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """An iterator that may block, for a loop that may not."""
     while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
         yield chunk
-
-
-def _seen(
-    request: httpx.Request, type: str
-) -> tuple[str, str, str, int | None, bytes, list[tuple[bytes, bytes]]]:
-    """What of a request stands in its scope."""
-    url = request.url
-    return type, url.scheme, url.host, url.port, url.raw_path, request.headers.raw
 
 
 def _response(

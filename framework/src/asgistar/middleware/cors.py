@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from asgistar.errors import ConfigurationError, Forbidden
 from asgistar.http.fields import TOKEN, Fields, value, varied
@@ -21,13 +22,17 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What is allowed to whom; see `cors`."""
+class Policy(Struct, frozen=True):
+    """What is allowed to whom; see `cors`.
+
+    Attributes:
+        allow_methods: the methods, as a preflight is told of them.
+    """
 
     origins: frozenset[str] | None
     pattern: re.Pattern[str] | None
     methods: frozenset[str]
+    allow_methods: bytes
     headers: frozenset[str] | None
     expose: bytes
     credentials: bool
@@ -88,6 +93,7 @@ def cors(
         origins=None if origins == "*" else frozenset(origins),
         pattern=None if origin_pattern is None else re.compile(origin_pattern),
         methods=frozenset(methods),
+        allow_methods=", ".join(sorted(set(methods))).encode(),
         headers=None if headers == "*" else frozenset(name.lower() for name in headers),
         expose=", ".join(expose).encode(),
         credentials=credentials,
@@ -160,7 +166,7 @@ class CORS:
         assert allowed is not None
         headers = [
             (b"access-control-allow-origin", allowed),
-            (b"access-control-allow-methods", ", ".join(sorted(policy.methods)).encode()),
+            (b"access-control-allow-methods", policy.allow_methods),
             (b"access-control-max-age", policy.max_age),
         ]
         if names and all(map(TOKEN.fullmatch, names)):

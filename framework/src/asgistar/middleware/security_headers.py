@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from asgistar.errors import ConfigurationError
 from asgistar.http.fields import Fields
+from asgistar.http.headers import ResponseHeaders
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
 
@@ -46,12 +47,12 @@ def security_headers(
         "x-frame-options": frame_options,
         **{name.lower(): text for name, text in (others or {}).items()},
     }
-    for name, text in named.items():
-        if text is not None and not (name.isascii() and text.isascii() and text.isprintable()):
-            raise ConfigurationError(f"security_headers: {text!r} can't be sent as {name}.")
+    try:
+        fields = ResponseHeaders({name: text for name, text in named.items() if text is not None}).fields
+    except ValueError as error:
+        raise ConfigurationError(f"security_headers: {error}") from None
     if hsts < 0:
         raise ConfigurationError(f"security_headers: hsts is a number of seconds, not {hsts}.")
-    fields = [(name.encode(), text.encode()) for name, text in named.items() if text is not None]
     secure = [*fields]
     if hsts:
         secure.append((b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts))

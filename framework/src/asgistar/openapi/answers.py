@@ -6,8 +6,9 @@ Type Object says it, `x-item-schema`. OpenAPI 3.2 calls it `itemSchema`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, get_origin
+from collections.abc import Iterable, Iterator
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from asgistar.errors import NotFound, PreconditionFailed, Problem, RangeNotSatisfiable, phrase
 from asgistar.http.files import FileResponse
@@ -38,8 +39,10 @@ def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object
         # RFC 9110 §13, §14: for a client that has it already, or wants a part of it.
         found["206"] = _response("", 206, {ANYTHING: {}})
         found["304"] = _response("", 304, {})
-    for cls in returns.responses:
-        key, response = _of_class(cls, plan.units[-1].signature.returns, said)
+    for cls, status in _declared(plan.units[-1].signature.returns):
+        if cls not in returns.responses:
+            continue
+        key, response = _of_class(cls, status, said)
         if key in found and "content" in response:
             # The same status, in another form.
             found[key]["content"] = {**found[key].get("content", {}), **response["content"]}
@@ -78,11 +81,20 @@ def _response(said: str, status: int, content: Object) -> Object:
     return {"description": said or phrase(status), **({"content": content} if content else {})}
 
 
-def _of_class(cls: type[Response], annotation: Any, said: str) -> tuple[str, Object]:
-    """The status, as far as it is known, and the response that a class of them stands for."""
-    status = None
+def _declared(annotation: Any, status: int | None = None) -> Iterator[tuple[Any, int | None]]:
+    """What a view may return, one by one, with the status that is said of it: of all, or of one of them."""
     if get_origin(annotation) is Annotated:
-        status = next((each.code for each in annotation.__metadata__ if isinstance(each, Status)), None)
+        status = next((each.code for each in annotation.__metadata__ if isinstance(each, Status)), status)
+        yield from _declared(annotation.__origin__, status)
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _declared(member, status)
+    else:
+        yield annotation, status
+
+
+def _of_class(cls: type[Response], status: int | None, said: str) -> tuple[str, Object]:
+    """The status, as far as it is known, and the response that a class of them stands for."""
     if issubclass(cls, Redirect):
         status = status or 303
         location = {"description": "Where to go.", "required": True, "schema": {"type": "string"}}

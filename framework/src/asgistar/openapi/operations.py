@@ -48,10 +48,9 @@ def operation(
         made["parameters"] = found
     if (body := request_body(shared, plan)) is not None:
         made["requestBody"] = body
-    made["responses"] = {
-        **answers(shared, endpoint, plan, said.returns),
-        **shared.problems(problems(endpoint, plan)),
-    }
+    made["responses"] = shared.problems(
+        problems(endpoint, plan), beside=answers(shared, endpoint, plan, said.returns)
+    )
     if security := shared.requirements(needed(plan.units)):
         made["security"] = security
     return made

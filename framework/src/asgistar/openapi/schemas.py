@@ -12,14 +12,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain, count
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import inspect
 
 from asgistar import docstring
-from asgistar.data import Codec, codec_of, fields
+from asgistar.data import Codec, codec_of, fields, unwrapped
 from asgistar.http.uploads import File
+from asgistar.signature import named
 
 Schema = dict[str, Any]
 
@@ -187,7 +188,7 @@ class Schemas:
             return {**self._of_unnamed(info), **extra}
         cls: Any = info.cls
         if cls not in self._names:
-            title = _class_name(cls)
+            title = named(cls)
             name = self._named(cls, title)
             self.components[name] |= {"title": title, **self._of_class(info)}
         return {"$ref": REFERENCE + self._names[cls], **extra}
@@ -234,8 +235,7 @@ class Schemas:
 
     def _of_keys(self, info: inspect.Type) -> Schema:
         """The schema of the keys of an object, without saying that they are texts."""
-        while isinstance(info, inspect.Metadata):
-            info = info.type
+        info = unwrapped(info)
         if isinstance(info, inspect.LiteralType | inspect.EnumType):
             values = info.values if isinstance(info, inspect.LiteralType) else [e.value for e in info.cls]
             return {"enum": [str(value) for value in values]}
@@ -285,19 +285,6 @@ class Schemas:
         return schema
 
 
-def _class_name(cls: Any) -> str:
-    """The name of a class, with what a generic one is of: `Page[Note]`."""
-    origin = getattr(cls, "__origin__", None)
-    if origin is None:
-        return str(cls.__name__)
-    return f"{origin.__name__}[{', '.join(_spelled(each) for each in get_args(cls))}]"
-
-
-def _spelled(annotation: Any) -> str:
-    name = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else None
-    return name or re.sub(r"\b(?:\w+\.)+", "", str(annotation))
-
-
 def _own_docstring(cls: Any) -> str:
     """The docstring that was written for a class: not one that a base class has, or a dataclass is given."""
     cls = getattr(cls, "__origin__", cls)
@@ -307,8 +294,7 @@ def _own_docstring(cls: Any) -> str:
 
 
 def _tagged(info: inspect.Type) -> inspect.StructType | None:
-    while isinstance(info, inspect.Metadata):
-        info = info.type
+    info = unwrapped(info)
     if isinstance(info, inspect.StructType) and info.tag_field is not None and not info.array_like:
         return info
     return None

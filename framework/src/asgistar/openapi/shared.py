@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -57,28 +57,48 @@ class Shared:
 
     # --- problems
 
-    def problems(self, found: Mapping[type[Problem], str]) -> dict[str, Any]:
+    def problems(
+        self, found: Mapping[type[Problem], str], beside: Mapping[str, dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
         """The responses of an operation that tell of problems: status -> response.
 
         Args:
             found: the problems; and what is said of them for this operation, if anything is.
+            beside: the other responses of the operation. One of the same status, such as a form that is shown
+                again, is the one or the other.
         """
         by_status: dict[int, list[type[Problem]]] = {}
         for problem in found:
             by_status.setdefault(problem.status, []).append(problem)
-        responses: dict[str, Any] = {}
-        for status, problems in sorted(by_status.items()):
-            if len(problems) == 1:
+        responses = dict(beside or {})
+        for status, problems in by_status.items():
+            other = responses.get(str(status))
+            if len(problems) == 1 and other is None:
                 responses[str(status)] = self._response(problems[0], found[problems[0]])
                 continue
             texts = dict.fromkeys(found[each] or _meaning(each) for each in problems)
-            schemas = [self._schema(each) for each in problems]
-            responses[str(status)] = {
-                "description": "\n\n".join(texts),
-                **_headers(problems),
-                "content": {self._errors.media_type: {"schema": {"anyOf": schemas}}},
-            }
-        return responses
+            content = self._media([self._schema(each) for each in problems])
+            made = {"description": "\n\n".join(texts), **_headers(problems), "content": content}
+            responses[str(status)] = made if other is None else self._either(other, made)
+        return dict(sorted(responses.items()))
+
+    def _media(self, schemas: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The content of a response that is one of several problems."""
+        return {self._errors.media_type: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+
+    def _either(self, one: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
+        """The response of a view, or a problem of the same status."""
+        content = {**problem["content"], **one.get("content", {})}
+        media_type = self._errors.media_type
+        if media_type in one.get("content", {}):
+            schemas = [each["content"][media_type].get("schema", {}) for each in (one, problem)]
+            content[media_type] = {"schema": {"anyOf": schemas}}
+        headers = {**problem.get("headers", {}), **one.get("headers", {})}
+        return {
+            "description": f"{one['description']}\n\n{problem['description']}",
+            **({"headers": headers} if headers else {}),
+            "content": content,
+        }
 
     def _response(self, problem: type[Problem], said: str) -> dict[str, Any]:
         """A reference to the response for a problem."""

@@ -7,11 +7,13 @@ annotation contradicts is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from asgistar.data import alternatives
 from asgistar.errors import ConfigurationError
@@ -50,8 +52,7 @@ class HostName:
         return () if name == self._name else None
 
 
-@dataclass(slots=True, eq=False)
-class Endpoint:
+class Endpoint(Struct, eq=False):
     """A route with all that stands around it.
 
     Attributes:
@@ -121,8 +122,7 @@ class Endpoint:
 # --- from a table to endpoints --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(Struct, frozen=True):
     """What stands around a line of a table."""
 
     kinds: Mapping[str, Kind]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from keyword import iskeyword
+
+from msgspec import Struct
 
 from asgistar.errors import ConfigurationError
 from asgistar.routing.converters import Kind
@@ -19,8 +20,7 @@ _PARAMETER = re.compile(r"<(?:([^>:]*):)?([^>]*)>")
 _WHITESPACE = re.compile(r"\s")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter as it is written; without a converter, the annotation of the view says which."""
 
     name: str
@@ -30,8 +30,7 @@ class Parameter:
         return f"<{self.converter}:{self.name}>" if self.converter else f"<{self.name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A parameter with its converter."""
 
     name: str

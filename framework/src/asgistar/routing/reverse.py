@@ -87,6 +87,10 @@ class Addresses:
         return found[::-1]
 
     def _near(self, name: str | View) -> str:
+        last = str(name).rpartition(":")[2]
+        for view, endpoint in self._views:
+            if endpoint.name and getattr(view, "__name__", None) == last:
+                return f" The view {last}() is at the route {endpoint.name!r}."
         names = difflib.get_close_matches(str(name), [*self._given, *self._of_views], 3, 0.5)
         return f" There is {' and '.join(map(repr, names))}." if names else ""
 

@@ -165,6 +165,11 @@ class Route(Viewed):
                     f"Route({path!r}) has views for its methods, and another view beside them."
                 )
             views = method
+        elif callable(method) or getattr(method, "__hash__", None) is None:
+            raise ConfigurationError(
+                f"Route({path!r}) has a method and then its view, as in Route('/', 'GET', view), or methods "
+                "with their views, as in Route('/', {'GET': show, 'PUT': change})."
+            )
         else:
             views = {method: view}  # type: ignore[dict-item]  # None is told of like any other that isn't a view
         super().__init__(path, views, name, defaults, options)
@@ -289,6 +294,8 @@ class Host(Entry):
 
 def entries(owner: object, routes: Iterable[Entry]) -> tuple[Entry, ...]:
     """`routes` as a tuple, if they are routes."""
+    if isinstance(routes, Entry):
+        raise ConfigurationError(f"{owner}: the routes are a list. Write [{type(routes).__name__}(…)].")
     made = tuple(routes)
     for entry in made:
         if not isinstance(entry, Entry):

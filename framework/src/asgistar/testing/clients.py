@@ -11,10 +11,10 @@ from typing import Any, Self, TypedDict, Unpack
 import httpx
 
 from asgistar.app import App
-from asgistar.client.document import media_type
+from asgistar.client.document import EVENTS, media_type
 from asgistar.client.events import Event, Events
 from asgistar.inprocess import Portal, Running, ThreadedTransport, Transport
-from asgistar.inprocess.transports import WHOLE
+from asgistar.inprocess.transports import WHOLE, scope_of
 from asgistar.inprocess.websocket import Session
 from asgistar.routing.route import Route
 from asgistar.testing.conformity import Conformity
@@ -38,6 +38,12 @@ class Options(TypedDict, total=False):
     params: Any
     cookies: Any
     follow_redirects: bool
+
+
+def _without_secure(cookies: httpx.Cookies) -> None:
+    """Cookies for HTTPS are sent over HTTP too, as a browser does it for localhost."""
+    for cookie in cookies.jar:
+        cookie.secure = False
 
 
 class Subject:
@@ -105,12 +111,8 @@ class Subject:
 
     def session(self, request: httpx.Request, protocols: Iterable[str], mark: object) -> Session:
         """Call the application with a WebSocket."""
-        url = request.url
-        scheme = {"http": "ws", "https": "wss"}.get(url.scheme, url.scheme)
-        scope = self.running.scope("websocket", scheme, url.host, url.port, url.raw_path, request.headers.raw)
+        scope = scope_of(self.running, request, mark, "websocket")
         scope["subprotocols"] = list(protocols)
-        if mark is not None:
-            scope["extensions"]["asgistar.client"] = {"mark": mark}
         return Session(self.app, scope, self.running.raises)
 
     def _an_app(self, what: str) -> App:
@@ -151,7 +153,7 @@ def _handshake(request: httpx.Request, protocols: Iterable[str], auth: httpx.Aut
 
 def _asking(headers: Mapping[str, str] | None, last_event_id: str | None) -> dict[str, str]:
     """The headers of a request for events (HTML Standard §9.2.2)."""
-    own = {"accept": "text/event-stream", "cache-control": "no-store"}
+    own = {"accept": EVENTS, "cache-control": "no-store"}
     if last_event_id is not None:
         own["last-event-id"] = last_event_id
     return {**own, **(headers or {})}
@@ -159,7 +161,7 @@ def _asking(headers: Mapping[str, str] | None, last_event_id: str | None) -> dic
 
 def _are_events(response: httpx.Response) -> bool:
     media = media_type(response.headers.get("content-type", ""))
-    return response.status_code == 200 and media == "text/event-stream"
+    return response.status_code == 200 and media == EVENTS
 
 
 def _no_events(response: httpx.Response) -> AssertionError:
@@ -170,7 +172,57 @@ def _no_events(response: httpx.Response) -> AssertionError:
     )
 
 
-class AsyncClient(httpx.AsyncClient):
+class ForTests:
+    """What a client for tests has of the application, with a loop or without.
+
+    Attributes:
+        conforms: responses are checked against the document of the application, or against this one; can be
+            set.
+    """
+
+    _subject: Subject
+    _mark: object
+    _stack: ExitStack
+    _seconds: float | None
+
+    @property
+    def conforms(self) -> bool | Mapping[str, Any]:
+        return self._subject.conforms
+
+    @conforms.setter
+    def conforms(self, conforms: bool | Mapping[str, Any]) -> None:
+        self._subject.conforms = conforms
+
+    def override(self, replacements: Mapping[Any, Any]) -> AbstractContextManager[None]:
+        """Others in the place of some components: `with client.override({Session: fake}): ...`.
+
+        See `App.override`.
+        """
+        return self._subject.override(replacements)
+
+    def _test(self, subject: Subject, mark: object, stack: ExitStack, seconds: float | None) -> None:
+        self._subject = subject
+        self._mark = mark
+        self._stack = stack
+        self._seconds = seconds
+
+    def _socket(
+        self, request: httpx.Request, protocols: list[str], auth: httpx.Auth | None, cookies: httpx.Cookies
+    ) -> AsyncWebSocket:
+        handshake = _handshake(request, protocols, auth)
+        return AsyncWebSocket(
+            lambda: self._subject.session(handshake, protocols, self._mark),
+            handshake,
+            self._seconds,
+            cookies,
+        )
+
+    def _end(self) -> None:
+        """What the test has put in force ends: for one user, or with the client itself."""
+        (self._stack if self._mark is not None else self._subject.stack).close()
+
+
+class AsyncClient(ForTests, httpx.AsyncClient):
     """A client for tests that are `async def`: `async with AsyncClient(app) as client: ...`.
 
     It is a client of httpx, and requests run in the loop of the test. The lifespan of the application runs
@@ -212,26 +264,14 @@ class AsyncClient(httpx.AsyncClient):
         timeout: float | None,
         options: Options,
     ) -> None:
-        self._subject = subject
-        self._mark = mark
-        self._stack = stack
-        self._seconds = timeout
+        self._test(subject, mark, stack, timeout)
         transport = Transport(subject.running, mark, owned=mark is None)
         super().__init__(transport=transport, base_url=base_url, timeout=timeout, trust_env=False, **options)
 
-    @property
-    def conforms(self) -> bool | Mapping[str, Any]:
-        """Responses are checked against the document of the application, or against this one; can be set."""
-        return self._subject.conforms
+        async def kept(response: httpx.Response) -> None:
+            _without_secure(self.cookies)
 
-    @conforms.setter
-    def conforms(self, conforms: bool | Mapping[str, Any]) -> None:
-        self._subject.conforms = conforms
-
-    def override(self, replacements: Mapping[Any, Any]) -> AbstractContextManager[None]:
-        """Others in the place of some components: `with client.override({Session: fake}): ...`; see
-        `App.override`."""
-        return self._subject.override(replacements)
+        self.event_hooks = {"response": [kept]}
 
     def as_(self, user: object, type: Any = None) -> AsyncClient:
         """A client of the same application for which `user` is what the component of its type provides.
@@ -272,16 +312,8 @@ class AsyncClient(httpx.AsyncClient):
         Raises:
             WebSocketDenied: at the entry: the application didn't accept.
         """
-        protocols = list(subprotocols)
-        request = _handshake(
-            self.build_request("GET", url, headers=headers, params=params), protocols, self.auth
-        )
-        return AsyncWebSocket(
-            lambda: self._subject.session(request, protocols, self._mark),
-            request,
-            self._seconds,
-            self.cookies,
-        )
+        request = self.build_request("GET", url, headers=headers, params=params)
+        return self._socket(request, list(subprotocols), self.auth, self.cookies)
 
     @asynccontextmanager
     async def events(
@@ -329,11 +361,11 @@ class AsyncClient(httpx.AsyncClient):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        (self._stack if self._mark is not None else self._subject.stack).close()
+        self._end()
         await super().__aexit__(exc_type, exc_value, traceback)
 
 
-class TestClient(httpx.Client):
+class TestClient(ForTests, httpx.Client):
     """A client for tests that are plain functions: `with TestClient(app) as client: ...`.
 
     It is a client of httpx; the application runs in a loop of its own, in a thread. Its lifespan is inside of
@@ -368,27 +400,12 @@ class TestClient(httpx.Client):
         timeout: float | None,
         options: Options,
     ) -> None:
-        self._subject = subject
         self._portal = portal
-        self._mark = mark
-        self._stack = stack
-        self._seconds = timeout
+        self._test(subject, mark, stack, timeout)
         inner = Transport(subject.running, mark)
         transport = ThreadedTransport(inner, portal, owned=mark is None)
         super().__init__(transport=transport, base_url=base_url, timeout=timeout, trust_env=False, **options)
-
-    @property
-    def conforms(self) -> bool | Mapping[str, Any]:
-        """See `AsyncClient.conforms`."""
-        return self._subject.conforms
-
-    @conforms.setter
-    def conforms(self, conforms: bool | Mapping[str, Any]) -> None:
-        self._subject.conforms = conforms
-
-    def override(self, replacements: Mapping[Any, Any]) -> AbstractContextManager[None]:
-        """See `AsyncClient.override`."""
-        return self._subject.override(replacements)
+        self.event_hooks = {"response": [lambda response: _without_secure(self.cookies)]}
 
     def as_(self, user: object, type: Any = None) -> TestClient:
         """See `AsyncClient.as_`."""
@@ -408,17 +425,8 @@ class TestClient(httpx.Client):
         params: Mapping[str, Any] | None = None,
     ) -> WebSocket:
         """See `AsyncClient.websocket`: `with client.websocket("/ws/1/") as socket: ...`."""
-        protocols = list(subprotocols)
-        request = _handshake(
-            self.build_request("GET", url, headers=headers, params=params), protocols, self.auth
-        )
-        socket = AsyncWebSocket(
-            lambda: self._subject.session(request, protocols, self._mark),
-            request,
-            self._seconds,
-            self.cookies,
-        )
-        return WebSocket(socket, self._portal)
+        request = self.build_request("GET", url, headers=headers, params=params)
+        return WebSocket(self._socket(request, list(subprotocols), self.auth, self.cookies), self._portal)
 
     @contextmanager
     def events(
@@ -458,5 +466,5 @@ class TestClient(httpx.Client):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        (self._stack if self._mark is not None else self._subject.stack).close()
+        self._end()
         super().__exit__(exc_type, exc_value, traceback)

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from asgistar.client.document import (
+    EVENTS,
     WEBSOCKET,
     Answer,
     Document,
@@ -22,9 +23,8 @@ from asgistar.client.document import (
     media_type,
 )
 from asgistar.client.events import Events, JSONLines
+from asgistar.http.response import BODILESS
 
-BODILESS = frozenset((204, 304))
-EVENTS = "text/event-stream"
 SHOWN = 10
 """How many errors of a body are told."""
 

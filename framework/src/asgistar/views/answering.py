@@ -10,9 +10,10 @@ from asgistar.data import codec_of
 from asgistar.http.events import PING, event, line
 from asgistar.http.negotiation import negotiated
 from asgistar.http.response import JSON, Response, joined
-from asgistar.http.streams import Ahead, Connected, in_threads, send_stream
+from asgistar.http.streams import Ahead, Connected, send_stream
 from asgistar.routing.options import Options
 from asgistar.signature import EMPTY
+from asgistar.threads import iterated
 from asgistar.views.given import given
 from asgistar.views.returns import STREAMED, Returns, Way
 from asgistar.views.source import Source
@@ -109,7 +110,7 @@ class Answering:
         elif self._kind == "function":
             write(f"result = await in_thread(view{arguments and ', ' + arguments})")
         elif self._kind == "sync":
-            write(f"result = in_threads(view({arguments}), in_thread)", in_threads=in_threads)
+            write(f"result = iterated(in_thread, view({arguments}))", iterated=iterated)
         else:
             write(f"result = view({arguments})")
 

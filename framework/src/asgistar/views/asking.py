@@ -6,10 +6,10 @@ The values of a part of the request are read in one go, and converted in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from asgistar.data import (
     alternatives,
@@ -41,8 +41,7 @@ READERS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Values that are converted in one go.
 
     Attributes:
@@ -246,11 +245,12 @@ class Asking:
                 kind = "msgpack" if packed else "JSON"
                 return BadRequest(f"The body is not {kind} that can be read: {malformed}.")
         found: list[ErrorItem] = []
+        known = error if len(self.groups) == 1 else None
         for group in self.groups:
             if group.where == "body" and not content:
                 continue
             strict = group.where == "body"
-            found += errors_of(group.type, parts[group.where], group.where, strict, group.names)
+            found += errors_of(group.type, parts[group.where], group.where, strict, group.names, known)
             if found and group.where == "path":
                 return NotFound()
         return ValidationFailed(found or [told(error, "body")])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from asgistar import signature as signatures
 from asgistar.data import codec_of, fields, is_simple, takes_many
@@ -23,8 +22,7 @@ from asgistar.views.source import Source
 from asgistar.views.unit import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What the body of a request may be.
 
     Attributes:

@@ -243,7 +243,9 @@ class Array(Sized):
         errors, path = self._item.errors, found.path
         path.append(0)
         for index, item in enumerate(data):
-            found.spend(1)
+            found.left -= 1
+            if found.left < 0:
+                raise Enough
             path[-1] = index
             errors(item, found)
         path.pop()

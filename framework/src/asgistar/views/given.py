@@ -7,8 +7,9 @@ request, however many ask for it, and not at all if nobody does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from asgistar.background import Background
 from asgistar.data import alternatives
@@ -17,8 +18,7 @@ from asgistar.http.request import Client, Cookies, Headers, QueryParams, Request
 from asgistar.url import URL
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """How the value of a type is made in a plan.
 
     Attributes:

@@ -7,18 +7,18 @@ end after its on_response; those of the view end before all of that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
 
-from asgistar.hooks import Hook, Outcome, hook, provided
+from msgspec import Struct
+
+from asgistar.hooks import METHODS, Hook, Outcome, hook, provided
 from asgistar.routing.endpoint import Endpoint
 from asgistar.views.making import Around, write_components
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit, Units
 
 
-@dataclass(frozen=True, slots=True)
-class Hooked:
+class Hooked(Struct, frozen=True):
     """A hook in a plan.
 
     Attributes:
@@ -47,9 +47,26 @@ class Hooked:
         waits = "await " if method in self.hook.waits else ""
         return f"{waits}{self.variable}.{method}({self.methods[method].arguments()})"
 
+    def write_before(self, source: Source, around: Around) -> None:
+        """Write what comes before all that it stands around: its components, itself, and its on_request."""
+        write_components(source, self.needed, around)
+        if self.hook.of_each_request:
+            source.write(
+                f"{self.variable} = {self.variable}_class()", **{f"{self.variable}_class": self.hook.value}
+            )
+        else:
+            source.names[self.variable] = self.hook.value
+        if "on_request" in self.methods:
+            source.write(self.call("on_request"))
 
-def hooks_of(endpoint: Endpoint, units: Units, around: Around) -> list[Hooked]:
+
+def hooks_of(
+    endpoint: Endpoint, units: Units, around: Around, called: Container[str] = METHODS
+) -> list[Hooked]:
     """The hooks of an endpoint, with what is called for them added to `units`.
+
+    Args:
+        called: the methods of hooks that are called; a hook without one of them isn't among them.
 
     Raises:
         ConfigurationError: one is none, or a parameter can come from nowhere.
@@ -64,8 +81,10 @@ def hooks_of(endpoint: Endpoint, units: Units, around: Around) -> list[Hooked]:
         methods = {
             method: units.add(signature, f"{variable}_{method}_", provided=provided(method, signature))
             for method, signature in each.signatures.items()
+            if method in called
         }
-        found.append(Hooked(each, variable, methods, units.all[before:]))
+        if methods:
+            found.append(Hooked(each, variable, methods, units.all[before:]))
     return found
 
 
@@ -119,15 +138,8 @@ class Hooking:
             return
         hooked = self._hooks[index]
         depth = source.depth
-        write_components(source, hooked.needed, self._around)
+        hooked.write_before(source, self._around)
         inside = inside or hooked.cleans_up
-        if hooked.hook.of_each_request:
-            write(f"{hooked.variable} = {hooked.variable}_class()")
-            source.names[f"{hooked.variable}_class"] = hooked.hook.value
-        else:
-            source.names[hooked.variable] = hooked.hook.value
-        if "on_request" in hooked.methods:
-            write(hooked.call("on_request"))
         if not hooked.comes_after:
             self._write_from(index + 1, inside)
             source.depth = depth

@@ -8,11 +8,10 @@ if the field weren't there. A checkbox says "on". An input for a time leaves the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from asgistar.data import ANY_TEXT, BOOLS, is_simple, members, takes_many
 from asgistar.http.forms import ABSENT
@@ -21,8 +20,7 @@ _TIMES = (inspect.DateTimeType, inspect.TimeType)
 _MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d")
 
 
-@dataclass(frozen=True, slots=True)
-class Lax:
+class Lax(Struct, frozen=True):
     """Makes of a text what is then converted to a type.
 
     Attributes:
@@ -44,8 +42,8 @@ class Lax:
             return self.empty
         if self.is_json:
             return _json(text)
-        if self.has_bool:
-            return BOOLS.get(text.lower(), text)
+        if self.has_bool and (meant := BOOLS.get(text.lower())) is not None:
+            return meant
         if self.has_time and _MINUTES.fullmatch(text):
             return text + ":00"
         return text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from asgistar.components import AppValues, Components
 from asgistar.hooks import Hook
@@ -24,8 +25,7 @@ Failed = Callable[[Scope, Exception], Reply]
 """The response to a request that an error ended; who handles it tells of it too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """What is around all plans of an application.
 
     Attributes:

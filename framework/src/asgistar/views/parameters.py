@@ -9,8 +9,9 @@ of the view.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
+
+from msgspec import Struct
 
 from asgistar.data import codec_of, fields, is_simple, own_class, type_info, why_no_data, wire_kind
 from asgistar.errors import ConfigurationError
@@ -21,12 +22,12 @@ from asgistar.routing.pattern import Parameter
 from asgistar.routing.route import WEBSOCKET
 from asgistar.signature import EMPTY, Argument, Signature, named
 from asgistar.views.given import given
+from asgistar.websocket import WebSocket
 
 BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", WEBSOCKET))
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """A parameter of a view, and where it comes from.
 
     Attributes:
@@ -156,8 +157,15 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
         return of("path")
     if marker is None and given(annotation) is not None:
         return of("given")
+    if f"{{{argument.name}}}" in endpoint.path:
+        raise _error(
+            argument, signature, f"isn't in the path of {endpoint.entry}: write <{argument.name}> there"
+        )
     if annotation is EMPTY:
-        raise _error(argument, signature, "has no annotation, and isn't in the path")
+        hint = f"write its type, as in `{argument.name}: int`"
+        if argument.name == "self":
+            hint = "give the method of an object, not that of a class"
+        raise _error(argument, signature, f"has no annotation, and isn't in the path: {hint}")
     bodiless = method in BODILESS_METHODS
     info = type_info(annotation)
     is_file = info is not None and holds_file(info)
@@ -177,7 +185,7 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             hint = ". If it is the body as it comes, write Body[AsyncIterator[bytes]]"
         else:
             reason = why_no_data(annotation)
-            hint = f". It is no data, for msgspec says: {reason}" if reason else ""
+            hint = f". It is no data, for msgspec says: {reason}" if reason else _hint(annotation)
         raise _error(
             argument,
             signature,
@@ -208,6 +216,13 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             )
         _check_fields(annotation, argument, signature, marker.where)
     return of(marker.where, name, exploded=kind == "object")
+
+
+def _hint(annotation: Any) -> str:
+    """What to do about a type that comes from nowhere."""
+    if (get_origin(annotation) or annotation) is WebSocket:
+        return ". A view for WebSockets stands in a WebSocketRoute"
+    return ". Add one to App(components=[…]), or make it a Struct or a dataclass"
 
 
 def _error(argument: Argument, signature: Signature, what: str) -> ConfigurationError:

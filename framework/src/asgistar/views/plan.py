@@ -5,32 +5,23 @@ The source has a step for what the view asks for, and none for what it doesn't.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from asgistar.errors import ConfigurationError, Problem
-from asgistar.http.response import Reply
+from asgistar.errors import ConfigurationError
 from asgistar.routing.endpoint import Endpoint
-from asgistar.types import Receive, Scope, Send
 from asgistar.views.answering import Answering
 from asgistar.views.asking import Asking
 from asgistar.views.bodies import Content
+from asgistar.views.handler import ARGUMENTS, Handler, Run, called, raised
 from asgistar.views.hooking import Hooking, hooks_of
 from asgistar.views.making import Around, used, write_components, write_given, write_sharing
 from asgistar.views.returns import STREAMED, returns
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit, Units
 
-Run = Callable[[Scope, Receive, Send, tuple[Any, ...]], Awaitable[Reply | None]]
-"""Answers a request; the last argument is the values of the parameters of the path.
 
-It returns the response, or None if it has sent it itself.
-"""
-
-ARGUMENTS = "scope, receive, send, values"
-
-
-class Plan:
+class Plan(Handler):
     """The plan of a view for a method of an endpoint.
 
     Args:
@@ -52,7 +43,7 @@ class Plan:
         ConfigurationError: a parameter can come from nowhere, or what is returned can't be sent.
     """
 
-    __slots__ = ("content", "raises", "returns", "run", "source", "units", "view_source")
+    __slots__ = ("content", "returns", "view_source")
 
     def __init__(self, endpoint: Endpoint, method: str, around: Around) -> None:
         view = endpoint.views[method]
@@ -61,19 +52,14 @@ class Plan:
         hooks = hooks_of(endpoint, units, around)
         of_hooks = list(units.all)
         units.add_view(signature)
-        self.units = units.all
-        of_view = self.units[len(of_hooks) :]
+        of_view = units.all[len(of_hooks) :]
+        title = f"{method} {endpoint.path}"
+        declared = [problem for each in hooks for problem in each.hook.raises]
+        super().__init__(units.all, raised(endpoint, units.all, declared), title)
+        self.view_source = self.source
         self.returns = returns(signature)
-        self.raises = raised(
-            endpoint, self.units, [problem for each in hooks for problem in each.hook.raises]
-        )
-        self.run: Run = self._first_run
         self.content: Content | None = None
 
-        name = str(getattr(view, "__name__", ""))
-        name = f"_of_{name}" if name.isidentifier() else ""
-        title = f"{method} {endpoint.path}"
-        self.source = self.view_source = Source(f"plan{name}", ARGUMENTS, title)
         answering = Answering(self.units, self.returns, endpoint.options)
         answering.listen(self.source)
         if hooks:
@@ -81,8 +67,9 @@ class Plan:
             shared = sorted(used(of_view) & (made | _made(of_hooks)))
             shared += answering.shared(made, shared)
             arguments = ", ".join((ARGUMENTS, *shared))
-            self.view_source = Source(f"view{name}", arguments, title)
-            call = f"view{name}({arguments})"
+            name = called("view", view)
+            self.view_source = Source(name, arguments, title)
+            call = f"{name}({arguments})"
             Hooking(self.source, hooks, around, call, self.returns.way in STREAMED).write()
             self._write_view(endpoint, view, of_view, around, answering, set(shared))
         else:
@@ -141,19 +128,12 @@ class Plan:
             source.write("raise swallowed()", swallowed=_swallowed)
         answering.end(source)
 
-    async def _first_run(
-        self, scope: Scope, receive: Receive, send: Send, values: tuple[Any, ...]
-    ) -> Reply | None:
-        """Compile the source, then run it; from then on `run` is what was compiled."""
-        return await self.compiled()(scope, receive, send, values)
-
     def compiled(self) -> Run:
         """What `run` is from now on: the source, compiled."""
         if self.view_source is not self.source:
             view = self.view_source.compiled()
             self.source.names[view.__name__] = view
-        self.run = self.source.compiled()
-        return self.run
+        return super().compiled()
 
     @property
     def text(self) -> str:
@@ -166,27 +146,6 @@ class Plan:
 def _made(units: Iterable[Unit]) -> set[str]:
     """The variables of components."""
     return {unit.name.removesuffix("_") for unit in units if unit.component is not None}
-
-
-def raised(
-    endpoint: Endpoint, units: Iterable[Unit], others: Iterable[type[Problem]] = ()
-) -> list[type[Problem]]:
-    """The problems that a route says it raises, and its components, each once.
-
-    Raises:
-        ConfigurationError: one isn't a class of Problem.
-    """
-    declared: list[Any] = [*endpoint.options.get("raises", ()), *others]
-    for unit in units:
-        if unit.component is not None:
-            declared += unit.component.raises
-    for each in declared:
-        if not (isinstance(each, type) and issubclass(each, Problem)):
-            raise ConfigurationError(
-                f"{endpoint} says that it raises {each!r}, which is no class of Problem. Write "
-                "raises=[NotFound], for example."
-            )
-    return list(dict.fromkeys(declared))
 
 
 def _swallowed() -> Exception:

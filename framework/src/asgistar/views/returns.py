@@ -8,17 +8,19 @@ from collections.abc import (
     AsyncIterator,
     Callable,
 )
-from dataclasses import dataclass
 from enum import Enum
+from inspect import isawaitable
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from asgistar.data import alternatives, codec_of, known_type, own_class
 from asgistar.errors import ConfigurationError
 from asgistar.http.events import Event, Streamed
 from asgistar.http.response import BODILESS, JSON, Reply, Response, Status
-from asgistar.signature import EMPTY, Signature, generates
+from asgistar.signature import EMPTY, Signature, generates, named
 from asgistar.views.defaults import filled, lacks_defaults
 from asgistar.views.disclosure import Check, checker, opened
 
@@ -44,8 +46,7 @@ STREAMED = {Way.LINES: Streamed.LINES, Way.EVENTS: Streamed.EVENTS}
 """The ways that send piece by piece."""
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """What a view returns.
 
     Attributes:
@@ -56,6 +57,7 @@ class Returns:
         responses: the classes of Response that are declared too, or alone.
         lacking: values may lack defaults that must be put in.
         encode: makes the bytes of a value.
+        where: what to call the view in an error.
     """
 
     way: Way
@@ -65,6 +67,7 @@ class Returns:
     responses: tuple[type[Response], ...] = ()
     encode: Encode = encode
     lacking: bool = True
+    where: str = "the view"
 
     @property
     def media_type(self) -> str | None:
@@ -79,12 +82,18 @@ class Returns:
         """The bytes of a value, and of no more than what is declared of it.
 
         Raises:
-            msgspec.ValidationError: it isn't of the type, and can't be made so.
-            TypeError: it can't be encoded.
+            TypeError: it isn't of the type, and can't be made so, or it can't be encoded.
         """
-        if self.check is not None and not self.check(value):
-            value = msgspec.convert(opened(value), self.type, from_attributes=True)
-        return (encode or self.encode)(filled(value) if self.lacking else value)
+        try:
+            if self.check is not None and not self.check(value):
+                value = msgspec.convert(opened(value), self.type, from_attributes=True)
+            return (encode or self.encode)(filled(value) if self.lacking else value)
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            hint = ". Is an await missing?" if isawaitable(value) else ""
+            raise TypeError(
+                f"{self.where} gave {named(type(value))}, which can't be sent as what it says it gives: "
+                f"{error}{hint}"
+            ) from error
 
     def reply(
         self, value: Any, encode: Encode | None = None, media: tuple[tuple[bytes, bytes], ...] = (JSON,)
@@ -96,8 +105,7 @@ class Returns:
             media: the header fields that tell of it.
 
         Raises:
-            msgspec.ValidationError: it isn't of the type, and can't be made so.
-            TypeError: it can't be encoded.
+            TypeError: it isn't of the type, and can't be made so, or it can't be encoded.
         """
         if isinstance(value, Response):
             return value.reply()
@@ -113,6 +121,10 @@ def returns(signature: Signature) -> Returns:
     Raises:
         ConfigurationError: it is a type that can't be encoded.
     """
+    return replace(_returns(signature), where=signature.where)
+
+
+def _returns(signature: Signature) -> Returns:
     annotation = signature.returns
     status = 200
     streamed = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -10,21 +10,20 @@ import msgspec
 from asgistar import signature as signatures
 from asgistar.data import alternatives, codec_of, wire_kind
 from asgistar.errors import ConfigurationError, ErrorItem
-from asgistar.http.response import Reply
+from asgistar.hooks import Outcome
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import Argument, Signature, named
-from asgistar.types import Receive, Scope, Send
 from asgistar.views.asking import INVALID, Asking
+from asgistar.views.handler import Handler, raised
+from asgistar.views.hooking import Hooked, hooks_of
 from asgistar.views.making import Around, write_components, write_given
-from asgistar.views.plan import ARGUMENTS, Run, raised
 from asgistar.views.returns import Returns, Way, checked_type
-from asgistar.views.source import Source
-from asgistar.views.unit import Units
+from asgistar.views.unit import Unit, Units
 from asgistar.views.validation import errors_of, told
-from asgistar.websocket import Coding, Unreadable, WebSocket
+from asgistar.websocket import Coding, Disconnected, Unreadable, WebSocket
 
 
-class SocketPlan:
+class SocketPlan(Handler):
     """The plan of a view for WebSockets.
 
     Args:
@@ -45,7 +44,7 @@ class SocketPlan:
         ConfigurationError: it has no WebSocket, or a parameter can come from nowhere.
     """
 
-    __slots__ = ("incoming", "outgoing", "raises", "run", "source", "units")
+    __slots__ = ("incoming", "outgoing")
 
     def __init__(self, endpoint: Endpoint, method: str, around: Around) -> None:
         view = endpoint.views[method]
@@ -55,32 +54,33 @@ class SocketPlan:
             raise ConfigurationError(f"{signature.where} is a view for WebSockets: make it `async def`.")
         self.incoming, self.outgoing = _messages(argument)
         units = Units(endpoint, method, around.components)
+        hooks = hooks_of(endpoint, units, around, ("on_request", "on_error"))
+        of_hooks = len(units.all)
         units.add_view(signature, {argument.name: "socket"})
-        self.units = units.all
-        for unit in self.units:
+        for unit in units.all:
             for each in unit.inputs:
                 if each.where in ("body", "form"):
                     raise ConfigurationError(
                         f"The parameter {each.argument} of {unit.signature.where} would be the body of a "
                         "request; a WebSocket has none. Mark it with Query[…], or receive it as a message."
                     )
-        self.raises = raised(endpoint, self.units)
-        self.run: Run = self._first_run
+        super().__init__(units.all, raised(endpoint, units.all), f"WEBSOCKET {endpoint.path}")
         coding = Coding(
             _decoder(self.incoming, signature), _encoder(self.outgoing, signature), self.incoming is None
         )
 
-        name = str(getattr(view, "__name__", ""))
-        name = f"plan_of_{name}" if name.isidentifier() else "plan"
-        self.source = source = Source(name, ARGUMENTS, f"WEBSOCKET {endpoint.path}")
+        source = self.source
         source.write("socket = WebSocket(scope, receive, send, coding)", WebSocket=WebSocket, coding=coding)
         source.write("try:")
         source.depth += 1
         made = write_given(source, endpoint, self.units, around)
         Asking(source, endpoint, self.units).write()
-        write_components(source, self.units, around)
+        if any("on_error" in hooked.methods for hooked in hooks):
+            source.write("outcome = Outcome(scope, failed)", Outcome=Outcome, Disconnected=Disconnected)
+        source.names["view"] = view
         call = f"view({self.units[-1].arguments()})"
-        source.write(f"await socket.watched({call})" if coding.silent else f"await {call}", view=view)
+        call = f"await socket.watched({call})" if coding.silent else f"await {call}"
+        self._write_hooked(hooks, self.units[of_hooks:], call, around)
         source.depth = 1
         source.write("except Exception as error:")
         source.write("await socket.fail(error, failed)", 1, failed=around.failed)
@@ -89,20 +89,39 @@ class SocketPlan:
         if "background" in made:
             source.write("await background.start()", 1)
 
-    async def _first_run(
-        self, scope: Scope, receive: Receive, send: Send, values: tuple[Any, ...]
-    ) -> Reply | None:
-        return await self.compiled()(scope, receive, send, values)
+    def _write_hooked(
+        self, hooks: Sequence[Hooked], units: Sequence[Unit], call: str, around: Around
+    ) -> None:
+        """Write a call with its components, and hooks around it.
 
-    def compiled(self) -> Run:
-        """What `run` is from now on: the source, compiled."""
-        self.run = self.source.compiled()
-        return self.run
-
-    @property
-    def text(self) -> str:
-        """The source."""
-        return self.source.text
+        There is no response for hooks to change. An error that a view or a component raises ends the
+        WebSocket, after the hooks have been told of it.
+        """
+        source = self.source
+        if not hooks:
+            write_components(source, units, around)
+            source.write(call)
+            return
+        hooked, depth = hooks[0], source.depth
+        hooked.write_before(source, around)
+        told = "on_error" in hooked.methods
+        if told:
+            source.write("try:")
+            source.depth += 1
+        within = source.depth
+        self._write_hooked(hooks[1:], units, call, around)
+        source.depth = within
+        if told:
+            source.depth -= 1
+            source.write("except Exception as error:")
+            source.write("outcome.error = error", 1)
+            source.write("if outcome.unhandled and not isinstance(error, Disconnected):", 1)
+            source.write("try:", 2)
+            source.write(hooked.call("on_error"), 3)
+            source.write("except Exception as another:", 2)
+            source.write("outcome.contain(another)", 3)
+            source.write("raise", 1)
+        source.depth = depth
 
 
 def _socket(signature: Signature) -> Argument:

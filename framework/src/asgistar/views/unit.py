@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from asgistar.components import Component, Components
+from asgistar.errors import ConfigurationError
 from asgistar.http.request import Request
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import Signature, named
@@ -15,8 +17,7 @@ from asgistar.views.given import GIVEN, given
 from asgistar.views.parameters import Input, check_bodies, inputs, with_rest
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A function that a plan calls: the view, a component, or a method of a hook.
 
     Attributes:
@@ -103,6 +104,11 @@ class Units:
             ConfigurationError: a parameter can come from nowhere, nobody takes one of the path, or there are
                 two bodies.
         """
+        if signature.takes_more:
+            raise ConfigurationError(
+                f"{signature.where} has a parameter with a star, and nothing comes for that. Leave it out; "
+                "if it is what a decorator made, let the decorator use functools.wraps."
+            )
         unit = self.add(signature, provided=provided)
         every = [each for unit in self.all for each in unit.inputs]
         taken = {each.name for each in every if each.where == "path"}

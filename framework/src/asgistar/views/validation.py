@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from msgspec import inspect
+from msgspec import ValidationError, inspect
 
 from asgistar.data import codec_of
 from asgistar.errors import ErrorItem
@@ -19,7 +19,12 @@ from asgistar.views.checks import MAXIMUM, Check, Checks, Enough, Found
 
 
 def errors_of(
-    type: Any, data: Any, where: str, strict: bool = True, names: Mapping[str, str] | None = None
+    type: Any,
+    data: Any,
+    where: str,
+    strict: bool = True,
+    names: Mapping[str, str] | None = None,
+    known: Exception | None = None,
 ) -> list[ErrorItem]:
     """The errors of `data` as a value of `type`; none if it is one.
 
@@ -28,12 +33,13 @@ def errors_of(
         where: the part of the request, for the errors.
         strict: texts aren't taken for numbers.
         names: the key of a value at the top -> its name in the request.
+        known: what it was refused with; None if it isn't known whether it's wrong at all.
     """
     if codec := codec_of(type):
         return _renamed(codec.errors_of(type, data, where, strict), names or {})
     found = Found(where, strict, names or {})
     try:
-        error = found.refusal(data, type)
+        error = known if isinstance(known, ValidationError) else found.refusal(data, type)
         if error is None:
             return []
         try:

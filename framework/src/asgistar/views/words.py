@@ -10,10 +10,7 @@ from msgspec import inspect
 from asgistar.data import unwrapped
 from asgistar.http.uploads import holds_file
 
-ARRAYS = (
-    inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType, inspect.TupleType,
-    inspect.CollectionType, inspect.NamedTupleType,
-)  # fmt: skip
+ARRAYS = (inspect.CollectionType, inspect.TupleType, inspect.NamedTupleType)
 
 _NOUNS: Mapping[type[inspect.Type], str] = {
     inspect.AnyType: "anything",
