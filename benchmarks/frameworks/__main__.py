@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -85,7 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def in_a_process(module: str, framework: Framework, more: list[str]) -> dict[str, float]:
     """What a module measures of a framework, in a process of its own; nothing if it fails."""
     command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.frameworks.{module}", framework.name, *more]
-    finished = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    # Who imports a framework a second time has its bytecode, whatever else is wished for here.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    finished = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300
+    )
     if finished.returncode:
         print(f"  {framework.title} is out: {finished.stderr.strip()[-500:]}", file=sys.stderr)
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, NewType
 
 import pytest
@@ -20,11 +21,13 @@ from asgistar import (
     Lines,
     Meta,
     Path,
+    Response,
     Route,
     Struct,
     Unauthorized,
     component,
 )
+from asgistar.security import Bearer
 from asgistar.testing import AsyncClient
 
 if TYPE_CHECKING:
@@ -755,3 +758,125 @@ def test_an_async_component_is_not_called_in_a_thread() -> None:
 
     with pytest.raises(ConfigurationError, match="is async: it can't be called in a thread"):
         component(thread=True)(provide)
+
+
+# --- who asks comes first ---------------------------------------------------------------------------------
+
+
+class Caller(Struct):
+    name: str
+
+
+class Note(Struct):
+    title: str
+
+
+class Connection:
+    pass
+
+
+@component
+def connection() -> Iterator[Connection]:
+    LOG.append("connected")
+    yield Connection()
+    LOG.append("disconnected")
+
+
+@component(security=Bearer())
+def caller(connection: Connection, authorization: Header[str] = "") -> Caller:
+    if authorization != "Bearer secret":
+        raise Unauthorized
+    return Caller("Ada")
+
+
+async def write(note: Note, caller: Caller, page: int = 1) -> str:
+    LOG.append("view")
+    return f"{caller.name}: {note.title}"
+
+
+SECURED: Any = {"components": [connection, caller]}
+
+
+async def test_nothing_is_told_to_be_wrong_for_those_who_may_not(client: Connect) -> None:
+    ask = client([Route("/", "POST", write)], **SECURED)
+    assert (await ask.post("/?page=x", {"title": 1})).status == 401
+    # The body isn't even read.
+    assert (await ask.post("/", body=[None])).status == 401
+    secret = {"authorization": "Bearer secret"}
+    assert (await ask.post("/?page=x", {"title": 1}, headers=secret)).status == 422
+    assert (await ask.post("/", {"title": "x"}, headers=secret)).json == "Ada: x"
+
+
+async def test_who_asks_is_known_between_hooks_and_the_view(client: Connect) -> None:
+    class Noting:
+        def on_request(self) -> None:
+            LOG.append("on_request")
+
+        def on_response(self, response: Response) -> None:
+            LOG.append(f"on_response {response.status}")
+
+    ask = client([Route("/", "POST", write)], hooks=[Noting], **SECURED)
+    await ask.post("/", {"title": "x"}, headers={"authorization": "Bearer secret"})
+    assert LOG == ["on_request", "connected", "view", "disconnected", "on_response 200"]
+    LOG.clear()
+    await ask.post("/", {"title": "x"})
+    assert LOG == ["on_request", "connected", "on_response 401"]
+
+
+def test_the_plan_of_a_view_for_known_clients() -> None:
+    (endpoint,) = App([Route("/", "POST", write)], **SECURED).router.endpoints
+    plan = endpoint.handlers["POST"]
+    assert plan.text.startswith(
+        "async def plan_of_write(scope, receive, send, values):\n"
+        '    in_header = read_header(scope["headers"], WANTED_HEADER)\n'
+        "    try:\n"
+        "        caller_1_header = convert(in_header, Caller_1_Header, strict=False)\n"
+        "    except INVALID as error:\n"
+        "        raise explain(error, header=in_header) from None\n"
+        "    with provide_connection_2() as connection_2:\n"
+        "        caller_1 = provide_caller_1("
+        "connection=connection_2, authorization=caller_1_header.authorization)\n"
+        "        return await view_of_write(scope, receive, send, values, caller_1)\n"
+        "    raise swallowed()\n"
+        "\n\n"
+        "async def view_of_write(scope, receive, send, values, caller_1):\n"
+        '    text = scope["query_string"]\n'
+        "    in_query = read_query(text, WANTED_QUERY) if text else {}\n"
+        "    content = await read_json(scope, receive, 10000000, True)\n"
+        "    try:\n"
+        "        query = convert(in_query, Query, strict=False)\n"
+        "        body = decode(content)\n"
+        "    except INVALID as error:\n"
+        "        raise explain(error, query=in_query, body=content) from None\n"
+        "    result = await view(note=body, caller=caller_1, page=query.page)\n"
+    )
+
+
+@pytest.mark.parametrize("with_hook", [False, True])
+async def test_a_component_that_keeps_an_error_for_itself_is_found(client: Connect, with_hook: bool) -> None:
+    class Quiet:
+        pass
+
+    class Noting:
+        def on_response(self, response: Response) -> None: ...
+
+    @component(security=Bearer())
+    def quiet() -> Iterator[Quiet]:
+        with suppress(LookupError):
+            yield Quiet()
+
+    async def view(quiet: Quiet) -> str:
+        raise LookupError
+
+    hooks = [Noting] if with_hook else []
+    answer = await client([Route("/", "GET", view)], components=[quiet], hooks=hooks).get("/")
+    assert answer.status == 500
+
+
+def test_a_context_manager_is_told_from_a_generator_function() -> None:
+    @contextmanager
+    def provide() -> Iterator[Connection]:
+        yield Connection()
+
+    with pytest.raises(ConfigurationError, match="is a context manager already"):
+        component(provide)

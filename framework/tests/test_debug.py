@@ -129,6 +129,7 @@ async def test_the_request_is_shown_but_no_secrets(client: Connect) -> None:
         "cookie": "session=hunter2",
         "x-api-key": "hunter2",
         "x-csrf-token": "hunter2",
+        "referer": "http://localhost/?token=hunter2",
     }
     _, shown = await page(client, "/broken?q=1%202&password=hunter2&access_token=hunter2", **secrets)
     assert "<b>Browser</b>" in shown.text

@@ -15,9 +15,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from asgistar import (
+    Background,
     Body,
     File,
     Lines,
+    Response,
     Route,
     WebSocket,
     WebSocketRoute,
@@ -343,3 +345,21 @@ async def test_tasks_of_a_view_that_learn_of_its_end_are_no_error(
         await sessions.until("close")
     assert sessions.steps == ["open", "rollback", "close"]
     assert not caplog.records
+
+
+async def test_work_is_not_lost_when_a_hook_puts_other_content(served: Served) -> None:
+    sessions = Sessions()
+
+    class Replaces:
+        def on_response(self, response: Response) -> None:
+            response.content = b"other"
+
+    async def view(background: Background) -> str:
+        background.add(sessions.add, "done")
+        return "x"
+
+    async with served(Route("/", "GET", view), hooks=[Replaces]) as ask:
+        status, head, body = await ask("GET /")
+        await sessions.until("done")
+    assert (status, body) == (200, b"other")
+    assert "content-length: 5" in head

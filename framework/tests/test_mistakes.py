@@ -197,3 +197,16 @@ async def test_an_await_that_is_missing_is_thought_of(
     assert caplog.records[0].exc_info is not None
     assert str(caplog.records[0].exc_info[1]).endswith("Is an await missing?")
     await made[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("lifespan", "there is no option 'lifespan'. What lives as long as the application is a component"),
+        ("title", "The document takes it from info=Info("),
+        ("dependencies", "What a view needs is a component"),
+        ("body_limt", "Did you mean body_limit?"),
+    ],
+)
+def test_options_of_other_frameworks_have_another_place(option: str, hint: str) -> None:
+    assert hint in told(**{option: 1})

@@ -181,10 +181,9 @@ async def test_what_the_query_lacks_is_told(
 
 
 async def test_a_default_is_what_is_given_where_nothing_is(client: Connect) -> None:
-    marker = ["default"]
     assert await seen(client, int, "/", default=7) == 7
     assert await seen(client, int | None, "/", default=None) is None
-    assert await seen(client, list[str], "/", default=marker) is marker
+    assert await seen(client, list[str], "/", default=["x"]) == ["x"]
     assert await seen(client, Sequence[str], "/", default=()) == ()
     # It isn't checked: views may have their reasons.
     assert await seen(client, int, "/", default="x") == "x"
@@ -455,6 +454,7 @@ def mistake(annotation: Any, path: str = "/", method: str = "GET", default: Any 
         ({"annotation": Path[int]}, "is to come from the path, but Route('/') at"),
         ({"annotation": Annotated[int, In("query"), In("header")]}, "has two markers"),
         ({"annotation": Header[str] | None}, "has a marker inside of its type"),
+        ({"annotation": Header}, "has a marker without a type. Write Header[str]."),
         ({"annotation": str, "path": "/<int:x>"}, "gives int, but"),
         ({"annotation": int, "path": "/<y>"}, "has a parameter y, but"),
     ],
@@ -490,3 +490,24 @@ def test_a_marker_for_the_body_is_taken_by_every_method() -> None:
     async def view(x: Body[list[Note]]) -> None: ...
 
     App([Route("/", "GET", view)])
+
+
+@pytest.mark.parametrize(("marker", "name"), [(Header, "Header"), (Query, "Query"), (Path, "Path")])
+def test_a_marker_is_not_called_as_in_other_frameworks(marker: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name} stands around a type, .* write `name: {name}\[str\] = …`"):
+        marker(None, alias="x")
+
+
+class Changing(Struct):
+    tags: list[str]
+
+
+async def test_a_default_that_a_view_changes_is_another_one_in_the_next_request(client: Connect) -> None:
+    async def view(tags: list[str] = ["first"], note: Body[Changing] = Changing([])) -> list[str]:  # noqa: B006, B008
+        tags.append("more")
+        note.tags.append("more")
+        return tags + note.tags
+
+    ask = client(Route("/", "POST", view))
+    for _ in range(2):
+        assert (await ask.post("/")).json == ["first", "more", "more"]

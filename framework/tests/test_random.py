@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
 import attrs
@@ -76,8 +76,8 @@ SINGLE: dict[Any, st.SearchStrategy[Any]] = {
     Color: st.sampled_from(Color),
     Level: st.sampled_from(Level),
     Literal["a", "b"]: st.sampled_from(["a", "b"]),
-    Union[Cat, Dog]: st.one_of(st.builds(Cat, st.integers(0, 9)), st.builds(Dog, st.just("x"))),
-    Union[int, str, None]: st.one_of(st.integers(0, 9), st.text("ab", max_size=3), st.none()),
+    Cat | Dog: st.one_of(st.builds(Cat, st.integers(0, 9)), st.builds(Dog, st.just("x"))),
+    int | str | None: st.one_of(st.integers(0, 9), st.text("ab", max_size=3), st.none()),
 }
 
 NAMES = ["a", "b", "value", "snake_case", "body", "query", "scope", "receive", "send", "view", "result"]
@@ -115,7 +115,7 @@ def typed(draw: Any, depth: int) -> Typed:
         2: (list[inner], st.lists(values, max_size=3)),
         3: (dict[str, inner], st.dictionaries(st.text("abc", max_size=3), values, max_size=3)),
         4: (tuple[inner, int], st.tuples(values, st.integers(0, 9))),
-        5: (Union[inner, None], st.one_of(st.none(), values)),
+        5: (inner | None, st.one_of(st.none(), values)),
         6: (Box[inner], st.builds(Box, values, st.lists(values, max_size=2))),
     }
     return made[kind]

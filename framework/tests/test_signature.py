@@ -120,7 +120,7 @@ def test_a_builtin_without_a_signature_is_an_error() -> None:
 def test_a_place_is_told_from_the_current_folder_if_it_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signature.place("/elsewhere/app.py", 7) == "/elsewhere/app.py:7"
 
-    def other_drive(path: str) -> str:
+    def other_drive(path: str, start: str = "") -> str:
         raise ValueError("path is on mount 'D:'")
 
     monkeypatch.setattr("os.path.relpath", other_drive)

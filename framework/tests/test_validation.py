@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum, IntEnum
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
+import attrs
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -54,6 +55,28 @@ class Dog(Struct, tag="dog", tag_field="type"):
 class Row(Struct, array_like=True):
     a: int
     b: str = ""
+
+
+class Exact(Struct, array_like=True, forbid_unknown_fields=True):
+    a: int
+
+
+class Tagged(Struct, array_like=True, tag="tagged"):
+    a: int
+
+
+class Exact2(Struct, array_like=True, tag="exact"):
+    a: str
+
+
+@attrs.define
+class Even:
+    number: int = attrs.field(validator=lambda _, __, value: even(value))
+
+
+def even(number: int) -> None:
+    if number % 2:
+        raise ValueError("must be even")
 
 
 class Point(NamedTuple):
@@ -117,6 +140,9 @@ def told(type: Any, data: Any, **options: Any) -> list[tuple[Any, ...]]:
         (Annotated[int, Meta(gt=1)], 1, [("gt", "Must be greater than 1.")]),
         (Annotated[float, Meta(le=1)], 1.5, [("le", "Must be less than or equal to 1.")]),
         (Annotated[float, Meta(lt=1)], 1, [("lt", "Must be less than 1.")]),
+        (Annotated[float, Meta(ge=1)], float("nan"), [("ge", "Must be greater than or equal to 1.")]),
+        (Annotated[float, Meta(ge=1)], 0, [("ge", "Must be greater than or equal to 1.")]),
+        (Annotated[float, Meta(multiple_of=0.5)], 0.7, [("multiple_of", "Must be a multiple of 0.5.")]),
         (Annotated[int, Meta(multiple_of=5)], 7, [("multiple_of", "Must be a multiple of 5.")]),
         (Annotated[int, Meta(ge=10, multiple_of=5)], 7, [("ge", "Must be greater than or equal to 10."), ("multiple_of", "Must be a multiple of 5.")]),
         (Annotated[str, Meta(min_length=1)], "", [("min_length", "Must have at least 1 character.")]),
@@ -135,6 +161,14 @@ def told(type: Any, data: Any, **options: Any) -> list[tuple[Any, ...]]:
         (tuple[int, str], ["a", 1], [(0, "type", "Must be an integer."), (1, "type", "Must be a string.")]),
         (Row, [], [("length", "Must have 1 to 2 items.")]),
         (Row, ["a"], [(0, "type", "Must be an integer.")]),
+        (Row, ["a", "b", "passed over"], [(0, "type", "Must be an integer.")]),
+        (Row, {}, [("type", "Must be an array.")]),
+        (Exact, [1, 2], [("length", "Must have 1 items.")]),
+        (Tagged, ["tagged", "a"], [(1, "type", "Must be an integer.")]),
+        (Tagged, ["other", 1], [(0, "invalid", "Invalid value 'other'")]),
+        (Tagged | Exact2, ["other", 1], [(0, "choice", "Must be 'tagged' or 'exact'.")]),
+        (Tagged | Exact2, [], [(0, "choice", "Must be 'tagged' or 'exact'.")]),
+        (list[Tagged | Exact2], [["tagged", "a"]], [(0, 1, "type", "Must be an integer.")]),
         (Point, ["a", "b", 3], [("length", "Must have 1 to 2 items."), (0, "type", "Must be an integer."), (1, "type", "Must be an integer.")]),
         # objects
         (dict[str, int], [], [("type", "Must be an object.")]),
@@ -179,6 +213,9 @@ def told(type: Any, data: Any, **options: Any) -> list[tuple[Any, ...]]:
         (Ordered, {"low": 2, "high": 1}, [("invalid", "low must not be above high")]),
         (Ordered, {"low": "2", "high": 1}, [("low", "type", "Must be an integer.")]),
         (list[Ordered], [{"low": 2, "high": 1}], [(0, "invalid", "low must not be above high")]),
+        (list[Ordered], [{"low": 2, "high": 1}, {}], [(0, "invalid", "low must not be above high"), (1, "low", "missing", "Is missing."), (1, "high", "missing", "Is missing.")]),
+        (Even, {"number": 3}, [("invalid", "must be even")]),
+        (set[int], [1, "a", 1], [(1, "type", "Must be an integer.")]),
     ],
 )  # fmt: skip
 def test_errors_say_where_and_what(type: Any, data: Any, errors: list[Any]) -> None:
@@ -198,6 +235,54 @@ def test_texts_are_taken_for_numbers_where_there_is_nothing_but_text() -> None:
     assert told(Annotated[int, Meta(ge=8)], "7", strict=False) == [
         ("ge", "Must be greater than or equal to 8.")
     ]
+
+
+def test_null_may_be_a_text_where_there_is_nothing_but_text() -> None:
+    assert told(int | None, "null", strict=False) == []
+    assert told(list[int | None], ["null", "x"], strict=False) == [(1, "type", "Must be an integer.")]
+
+
+def test_what_json_has_no_word_for_may_be_right() -> None:
+    """From msgpack come bytes, from the path what converters made."""
+    assert told(list[int], (1, "a")) == [("type", "Must be an array.")]
+    assert told(tuple[list[int], Point, int], [(1,), (1, 2), "a"]) == [(2, "type", "Must be an integer.")]
+    assert told(dict[str, int], {b"a": 1, "b": "c"}) == [
+        (b"a", "key", "Its name must be a string."),
+        ("b", "type", "Must be an integer."),
+    ]
+
+
+def test_why_a_value_was_refused_is_not_asked_twice() -> None:
+    refused = msgspec.ValidationError("Expected `int`, got `float` - at `$[1]`")
+    assert errors_of(list[int], [1, 2], "body", known=refused) == [
+        {"in": "body", "path": [1], "code": "invalid", "message": "Expected int, got float"}
+    ]
+
+
+def test_rules_that_are_code_are_not_asked_of_much_in_much() -> None:
+    """Each would be asked about all that is in it, and about that again what it is in."""
+
+    right = {"type": "Ruled"}
+    data: Any = {"type": "Ruled", "children": [right] * 100}
+    for _ in range(30):
+        data = {"type": "Ruled", "children": [data, *[right] * 100]}
+    wrong = {"type": "Ruled", "children": 7}
+    for _ in range(40):
+        wrong = {"type": "Ruled", "children": [data, wrong]}
+    Ruled.made = 0
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, Ruled)
+    once, Ruled.made = Ruled.made, 0
+    assert told(Ruled, wrong)
+    assert Ruled.made < once + 2 * checks.VISITS
+
+
+class Ruled(Struct, tag=True):
+    children: list[Ruled | Cat] = []
+    made: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        Ruled.made += 1
 
 
 def test_names_are_those_of_the_request() -> None:

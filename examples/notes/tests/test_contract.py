@@ -19,6 +19,7 @@ ADA = {"email": "ada@example.com", "password": "correct horse"}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)  # the one that refuses more
 def test_every_answer_is_as_the_document_says(serve: Serve, tmp_path: Path) -> None:
     served = serve("asgiworker")
     with httpx.Client(base_url=served.url, trust_env=False, timeout=30) as client:

@@ -184,6 +184,10 @@ class _Followed:
         self._content = content
         self._background = background
 
+    def instead(self, content: bytes | Sender) -> _Followed:
+        """Other content, followed by the same work."""
+        return _Followed(content, self._background)
+
     async def send(self, status: int, headers: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response, then have the work begin: even if the client hasn't waited for it."""
         try:

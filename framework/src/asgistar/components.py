@@ -49,6 +49,9 @@ T = TypeVar("T")
 
 Lifetime = Literal["request", "app"]
 
+CONTEXTLIB = contextmanager.__code__.co_filename
+"""Where the functions are from that `contextmanager` and `asynccontextmanager` make."""
+
 _GENERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
 
 
@@ -89,6 +92,12 @@ class Component(Generic[P, R]):
         self.key = self._key() if key is None else key
         if lifetime not in ("request", "app"):
             raise ConfigurationError(f"The scope of {self} is 'request' or 'app', not {lifetime!r}.")
+        code = getattr(call, "__code__", None)
+        if code is not None and code.co_filename == CONTEXTLIB:
+            raise ConfigurationError(
+                f"{self} is a context manager already. Leave out what contextlib puts around it: a component is "
+                "the generator function itself."
+            )
         if in_thread and self.is_async:
             raise ConfigurationError(
                 f"{self} is async: it can't be called in a thread. Leave thread=True out."

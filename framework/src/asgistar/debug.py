@@ -96,7 +96,14 @@ def _page(error: Exception, scope: Scope, headers: Headers) -> str:
     request = [
         ("Request", [("method", method), ("URL", shown), ("client", _client(scope))]),
         ("Query", [(unquote_plus(name), unquote_plus(value)) for name, value in query]),
-        ("Headers", headers.pairs()),
+        # The page before may have had secrets in its query, too.
+        (
+            "Headers",
+            [
+                (name, value.partition("?")[0] if name == "referer" else value)
+                for name, value in headers.pairs()
+            ],
+        ),
     ]
     tables = "".join(_table(title, rows) for title, rows in request if rows)
     return (

@@ -156,12 +156,12 @@ def _what(argument: Argument) -> str | None:
 class Replied(Response):
     """A response that a view, or an error, has made, for hooks to change."""
 
-    __slots__ = ()
+    __slots__ = ("_made",)
 
     def __init__(self, reply: Reply) -> None:
         super().__init__()
-        self.status, self.headers.fields, content = reply
-        self.content: Any = content
+        self.status, self.headers.fields, self._made = reply
+        self.content: Any = self._made
 
     def reply(self) -> Reply:
         """The response, with the length of what may have become of its content."""
@@ -169,6 +169,10 @@ class Replied(Response):
             self.content = self.content.encode()
         if isinstance(self.content, bytes) and "content-length" in self.headers:
             self.headers["content-length"] = str(len(self.content))
+        # What was made may have something with it that isn't to be lost: work in the background.
+        instead = getattr(self._made, "instead", None)
+        if instead is not None and self.content is not self._made:
+            return self.status, self.headers.fields, instead(self.content)
         return self.status, self.headers.fields, self.content
 
 
@@ -183,14 +187,16 @@ class Outcome:
         reply: the response of the view; None as long as there is none, or if it has sent it itself.
         error: what ended the request; None as long as nothing has.
         begun: the response is under way.
+        returned: the view has returned, and no component has kept an error for itself.
     """
 
-    __slots__ = ("_failed", "_response", "_scope", "begun", "error", "reply")
+    __slots__ = ("_failed", "_response", "_scope", "begun", "error", "reply", "returned")
 
     def __init__(self, scope: Scope, failed: Callable[[Scope, Exception], Reply]) -> None:
         self.reply: Reply | None = None
         self.error: Exception | None = None
         self.begun = False
+        self.returned = False
         self._scope = scope
         self._failed = failed
         self._response: Response | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from asgistar.errors import tell
@@ -85,12 +86,23 @@ async def live(scope: Scope, receive: Receive, send: Send, parts: Iterable[Any])
     except Exception as error:
         logger.error("The application can't start", exc_info=error)
         tell(scope, error)
-        for part in reversed(started):
-            await part.stop()
+        await _stop(started)
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    for part in reversed(started):
-        await part.stop()
+    try:
+        await _stop(started)
+    except Exception as error:
+        logger.error("The application can't stop well", exc_info=error)
+        tell(scope, error)
+        await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+        return
     await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _stop(started: Iterable[Any]) -> None:
+    """Stop what has been started, the last one first; the others too, if one of them fails."""
+    async with AsyncExitStack() as stack:
+        for part in started:
+            stack.push_async_callback(part.stop)

@@ -154,11 +154,16 @@ def named(annotation: Any) -> str:
 
 def place(file: str, line: int) -> str:
     """`file:line`, relative to the current folder where it is in it."""
+    return f"{_relative(file, os.getcwd())}:{line}"
+
+
+@functools.lru_cache(256)
+def _relative(file: str, folder: str) -> str:
     try:
-        inside = os.path.relpath(file)
+        inside = os.path.relpath(file, folder)
     except ValueError:  # another drive, on Windows
         inside = file
-    return f"{file if inside.startswith(os.pardir) else inside}:{line}"
+    return file if inside.startswith(os.pardir) else inside
 
 
 def caller() -> FrameType:

@@ -179,8 +179,8 @@ def test_an_application_that_can_not_be_made_is_told_in_a_sentence(broken: Broke
         "check",
     )
     assert told == (
-        "Error: The parameter thing of view() at main.py:3 has no annotation, and isn't in the path: write its "
-        "type, as in `thing: int`.\n"
+        "Error: The parameter thing of view() at main.py:3 has no annotation, and isn't in the path: write "
+        "its type, as in `thing: int`.\n"
     )
     told = broken(
         """

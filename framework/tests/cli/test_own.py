@@ -208,9 +208,7 @@ def test_any_other_error_comes_with_the_traceback_of_the_command(project: Projec
     files = [line.strip() for line in ended.err.splitlines() if line.startswith("  File")]
     assert files[0] == f'File "{project.folder}/main.py", line 76, in raises'
     assert "asgistar/cli" not in ended.err
-    assert ended.err.endswith(
-        "Error: The command raises failed: OSError.\nHint: The traceback is above.\n"
-    )
+    assert ended.err.endswith("Error: The command raises failed: OSError.\nHint: The traceback is above.\n")
 
 
 def test_ctrl_c_and_sys_exit_have_their_exit_codes(project: Project) -> None:

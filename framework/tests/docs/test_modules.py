@@ -127,6 +127,20 @@ def test_schemas_have_names_and_samples(call: Any, schema: Any, label: str, samp
     )
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"minItems": 1}, ["at least 1 item"]),
+        ({"minLength": 1, "maxLength": 100}, ["1 to 100 characters"]),
+        ({"minLength": 0, "maxLength": 1}, ["0 to 1 character"]),
+        ({"minItems": 2, "maxItems": 2}, ["2 items"]),
+        ({"maxProperties": 1000}, ["at most 1,000 members"]),
+    ],
+)
+def test_limits_are_said_in_words(call: Any, schema: Any, said: list[str]) -> None:
+    assert call("schema", f"module.constraints({json.dumps(schema)})") == said
+
+
 def test_a_schema_that_is_only_itself_ends(call: Any) -> None:
     document = json.dumps({"$defs": {
         "A": {"$ref": "#/$defs/A"},

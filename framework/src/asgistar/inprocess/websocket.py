@@ -82,7 +82,7 @@ class Session(Conversation):
         self._to_app.append(message)
         await self.notify()
 
-    async def disconnect(self, code: int, reason: str, timeout: float | None) -> None:
+    async def disconnect(self, code: int, reason: str) -> None:
         """Close it from this side, and wait until the application has returned; raise what it raised."""
         await self.put({"type": "websocket.disconnect", "code": code, "reason": reason})
         await self.leave()

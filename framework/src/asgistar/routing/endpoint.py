@@ -45,7 +45,9 @@ class HostName:
 
     def match(self, host: str) -> tuple[str, ...] | None:
         """The texts of the parameters if `host`, the value of a Host field, is of this name."""
-        name = host.lower().rpartition(":")[0] if ":" in host.rpartition("]")[2] else host.lower()
+        name, colon, port = host.lower().rpartition(":")
+        if not colon or not port.isdigit():  # also an IPv6 address, in brackets, without a port
+            name = host.lower()
         name = name.removesuffix(".")
         if self._match is not None:
             return self._match(name)

@@ -49,6 +49,21 @@ _TYPES: dict[str, type] = {
 }
 
 
+_LIVING = 'What lives as long as the application is a component: @component(scope="app").'
+_ABOUT = 'The document takes it from info=Info(title="…", version="…").'
+_ELSEWHERE = {
+    **dict.fromkeys(("lifespan", "on_startup", "on_shutdown"), _LIVING),
+    **dict.fromkeys(("title", "version", "description"), _ABOUT),
+    "dependencies": "What a view needs is a component; what it needn't know of, a hook.",
+    "exception_handlers": "Raise a Problem; a component can make one of an error; errors=… shapes them all.",
+    "response_model": "It is the return annotation of the view.",
+    "status_code": "It is said by the return annotation, as in `-> Created[Note]`.",
+    "methods": "The method stands before the view, as in Route('/', 'GET', view).",
+    "docs_url": 'The page is a line of the table: docs("/docs") of asgistar.docs.',
+}
+"""Options of other frameworks -> what there is in their place."""
+
+
 def checked(options: Options, owner: object) -> Options:
     """`options`, if there are such.
 
@@ -60,6 +75,7 @@ def checked(options: Options, owner: object) -> Options:
         if wanted is None:
             near = difflib.get_close_matches(name, _TYPES, 1)
             hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_TYPES)}."
+            hint = _ELSEWHERE.get(name, hint)
             raise ConfigurationError(f"{owner}: there is no option {name!r}. {hint}")
         if not isinstance(value, wanted) or isinstance(value, str):
             what = {Sequence: "a list", int: "a number", bool: "True or False"}[wanted]

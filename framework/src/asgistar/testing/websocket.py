@@ -163,7 +163,7 @@ class AsyncWebSocket:
         assert self._session is not None
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
-        await self._session.disconnect(code, reason, self._timeout)
+        await self._session.disconnect(code, reason)
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         try:

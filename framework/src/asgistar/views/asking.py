@@ -6,6 +6,8 @@ The values of a part of the request are read in one go, and converted in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ from asgistar.http.reading import MSGPACK, read_cookies, read_headers, read_quer
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
 from asgistar.views.bodies import Content, form_field, write_body, write_form
+from asgistar.views.defaults import can_change
 from asgistar.views.parameters import Input, wire_names
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
@@ -271,7 +274,7 @@ def _distinct(groups: Iterable[Group]) -> Iterable[Group]:
 
 
 def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
+    return partial(deepcopy, value) if can_change(value) else lambda: value
 
 
 def _settled(annotation: Any, given: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from asgistar.http.reading import MSGPACK, Stream, read_body, read_json, read_pa
 from asgistar.http.uploads import Uploads, holds_file
 from asgistar.routing.options import Options
 from asgistar.signature import EMPTY, Signature
+from asgistar.views.defaults import can_change
 from asgistar.views.lax import is_bool, reader
 from asgistar.views.parameters import Input, is_stream
 from asgistar.views.source import Source
@@ -47,6 +49,10 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
     limit = options["body_limit"]
     required = body.default is EMPTY
     source.names["default"] = body.default
+    default = "default"
+    if can_change(body.default):
+        default = "deepcopy(default)"
+        source.names["deepcopy"] = deepcopy
     if is_stream(body.type):
         if not signatures.is_async(signature.call):
             raise ConfigurationError(
@@ -75,7 +81,7 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
     made = source.filled(made, body.type)
     return (
         Content(("application/json", MSGPACK) if packs else ("application/json",), required),
-        made if required else f"{made} if content else default",
+        made if required else f"{made} if content else {default}",
     )
 
 

@@ -373,14 +373,15 @@ class Optional(Check):
 
     def errors(self, data: Any, found: Found) -> None:
         """Note the errors of a value."""
-        if data is not None and (found.strict or found.refusal(data, self.type)):
-            self._check.errors(data, found)
+        if data is None or (not found.strict and type(data) is str and not found.refusal(data, self.type)):
+            return  # "null" is nothing too, where all is text
+        self._check.errors(data, found)
 
 
 class OneOf(Check):
     """A value of one of several types: the errors are those of the one that it can be meant to be."""
 
-    __slots__ = ("_message", "_tags", "_types")
+    __slots__ = ("_message", "_tag_field", "_types")
 
     def __init__(self, info: inspect.UnionType, checks: Checks) -> None:
         super().__init__(info)
@@ -388,11 +389,11 @@ class OneOf(Check):
         self._types = [(each, python_type(each, limited=False), checks.of(each)) for each in members]
         self._message = f"Must be {' or '.join(noun(each) for each in info.types)}."
         structs = [each for each in members if isinstance(each, inspect.StructType)]
-        self._tags = (structs[0].tag_field or "type") if structs else "type"
+        self._tag_field = (structs[0].tag_field or "type") if structs else "type"
 
     def errors(self, data: Any, found: Found) -> None:
         """Note the errors of a value."""
-        if not found.refusal(data, self.type):
+        if not isinstance(data, list | dict) and not found.refusal(data, self.type):
             return
         meant = list(self._meant(data, found))
         structs = [info for info, _ in meant if isinstance(info, inspect.StructType)]
@@ -400,29 +401,24 @@ class OneOf(Check):
             meant[0][1].errors(data, found)
         elif structs:
             choices = " or ".join(repr(each.tag) for each in structs)
-            found.add("choice", f"Must be {choices}.", self._tags)
+            found.add("choice", f"Must be {choices}.", 0 if isinstance(data, list) else self._tag_field)
         else:
             found.add("type", self._message)
 
     def _meant(self, data: Any, found: Found) -> Iterable[tuple[inspect.Type, Check]]:
         """The members that data of this shape can be meant to be."""
-        if isinstance(data, list):
-            return [(info, check) for info, _, check in self._types if is_array(info)]
-        if not isinstance(data, dict):
+        if not isinstance(data, list | dict):
             return [(info, check) for info, base, check in self._types if not found.refusal(data, base)]
-        objects = [
+        formed = [
             (info, check)
             for info, _, check in self._types
-            if isinstance(info, Fielded | inspect.DictType) and not is_array(info)
+            if (
+                is_array(info)
+                if isinstance(data, list)
+                else isinstance(info, Fielded | inspect.DictType) and not is_array(info)
+            )
         ]
-        tagged = [
-            (info, check)
-            for info, check in objects
-            if isinstance(info, inspect.StructType)
-            and info.tag_field is not None
-            and data.get(info.tag_field) == info.tag
-        ]
-        return tagged or objects
+        return [(info, check) for info, check in formed if _is_tagged(info, data)] or formed
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -448,7 +444,7 @@ class Checks:
             members = [each for each in info.types if not isinstance(each, inspect.NoneType)]
             if len(members) == 1:
                 return Optional(info, members[0], self)
-            return Judged(info, OneOf(info, self))
+            return OneOf(info, self)
         if isinstance(info, inspect.TupleType | inspect.NamedTupleType) or getattr(info, "array_like", False):
             return _judged(info, Row(info, self))
         if is_array(info):
@@ -458,6 +454,13 @@ class Checks:
         if isinstance(info, inspect.DictType):
             return Members(info, self)
         return Leaf(info)
+
+
+def _is_tagged(info: inspect.Type, data: Any) -> bool:
+    """Whether data has the tag of a Struct."""
+    if not isinstance(info, inspect.StructType) or info.tag is None:
+        return False
+    return bool(data[:1] == [info.tag] if isinstance(data, list) else data.get(info.tag_field) == info.tag)
 
 
 class Later(Check):

@@ -1,4 +1,4 @@
-"""Defaults of dataclasses that msgspec leaves out.
+"""Defaults: those that each request needs anew, and those of dataclasses that msgspec leaves out.
 
 A dataclass without slots that msgspec 0.22 makes has the defaults of its fields only through its class: they
 aren't among its own attributes, so encoding it leaves them out. Here they are put in.
@@ -13,6 +13,13 @@ import msgspec
 from msgspec import inspect
 
 from asgistar.data import inner, unwrapped
+
+
+def can_change(value: Any) -> bool:
+    """Whether a default may become another by what is done with it: then requests can't share it."""
+    if isinstance(value, msgspec.Struct):
+        return not value.__struct_config__.frozen
+    return isinstance(value, list | dict | set | bytearray) or dataclasses.is_dataclass(value)
 
 
 def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:

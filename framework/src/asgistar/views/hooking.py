@@ -7,13 +7,13 @@ end after its on_response; those of the view end before all of that.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from asgistar.hooks import METHODS, Hook, Outcome, hook, provided
 from asgistar.routing.endpoint import Endpoint
-from asgistar.views.making import Around, write_components
+from asgistar.views.making import Around, swallowed, write_components
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit, Units
 
@@ -40,7 +40,7 @@ class Hooked(Struct, frozen=True):
     @property
     def cleans_up(self) -> bool:
         """Whether what is made for it has an end."""
-        return any(unit.component is not None and unit.component.cleans_up for unit in self.needed)
+        return ends(self.needed)
 
     def call(self, method: str) -> str:
         """The call of a method."""
@@ -58,6 +58,11 @@ class Hooked(Struct, frozen=True):
             source.names[self.variable] = self.hook.value
         if "on_request" in self.methods:
             source.write(self.call("on_request"))
+
+
+def ends(units: Iterable[Unit]) -> bool:
+    """Whether one of what is made has an end."""
+    return any(unit.component is not None and unit.component.cleans_up for unit in units)
 
 
 def hooks_of(
@@ -94,15 +99,23 @@ class Hooking:
     Args:
         source: where it is written.
         hooks: from the outside in.
+        guards: components that are made between the hooks and the view: those that clients authenticate to.
         call: the call of the view.
         sends_itself: it may send its response itself.
     """
 
     def __init__(
-        self, source: Source, hooks: list[Hooked], around: Around, call: str, sends_itself: bool
+        self,
+        source: Source,
+        hooks: list[Hooked],
+        guards: list[Unit],
+        around: Around,
+        call: str,
+        sends_itself: bool,
     ) -> None:
         self._source = source
         self._hooks = hooks
+        self._guards = guards
         self._around = around
         self._call = call
         self._sends_itself = sends_itself
@@ -111,7 +124,11 @@ class Hooking:
         """Write it, from the first hook to the response."""
         write = self._source.write
         if not any(hooked.comes_after for hooked in self._hooks):
+            depth = self._source.depth
             self._write_from(0, False)
+            self._source.depth = depth
+            if ends(self._guards) or any(hooked.cleans_up for hooked in self._hooks):
+                write("raise swallowed()", swallowed=swallowed)
             return
         write("outcome = Outcome(scope, failed)", Outcome=Outcome, failed=self._around.failed)
         first = next(index for index, hooked in enumerate(self._hooks) if hooked.comes_after)
@@ -177,6 +194,7 @@ class Hooking:
         write = self._source.write
         after = [hooked for hooked in self._hooks if hooked.comes_after]
         if not after:
+            write_components(self._source, self._guards, self._around)
             write(f"return await {self._call}")
             return
         responding = [hooked for hooked in reversed(after) if "on_response" in hooked.methods]
@@ -185,4 +203,11 @@ class Hooking:
             for hooked in responding:
                 write(hooked.call("on_response"), 1)
             write("send = outcome.sending(send, respond)")
+        depth = self._source.depth
+        write_components(self._source, self._guards, self._around)
         write(f"outcome.reply = await {self._call}")
+        if self._source.depth > depth:
+            write("outcome.returned = True")
+            self._source.depth = depth
+            write("if not outcome.returned:")
+            write("raise swallowed()", 1, swallowed=swallowed)

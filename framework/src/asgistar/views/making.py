@@ -75,6 +75,11 @@ def write_given(
     return made
 
 
+def swallowed() -> Exception:
+    """What is raised where a component has let nobody know of an error."""
+    return RuntimeError("A component took the error of the view for its own, and raised nothing.")
+
+
 def used(units: Iterable[Unit]) -> set[str]:
     """The variables that functions are given; and the request, if they read its body."""
     variables = set()

@@ -15,7 +15,7 @@ from asgistar.views.asking import Asking
 from asgistar.views.bodies import Content
 from asgistar.views.handler import ARGUMENTS, Handler, Run, called, raised
 from asgistar.views.hooking import Hooking, hooks_of
-from asgistar.views.making import Around, used, write_components, write_given, write_sharing
+from asgistar.views.making import Around, swallowed, used, write_components, write_given, write_sharing
 from asgistar.views.returns import STREAMED, returns
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit, Units
@@ -35,7 +35,8 @@ class Plan(Handler):
         content: what the body of a request may be; None if none is read.
         returns: what the view returns.
         raises: the problems that the route, its components and its hooks say they raise.
-        source: what is run; where there are hooks it is around `view_source`, else it is the same.
+        source: what is run; where there are hooks, or components that clients authenticate to, it is around
+            `view_source`, else it is the same.
         view_source: what is run for the view itself.
         run: runs it.
 
@@ -50,9 +51,11 @@ class Plan(Handler):
         signature = endpoint.signatures[method]
         units = Units(endpoint, method, around.components)
         hooks = hooks_of(endpoint, units, around)
-        of_hooks = list(units.all)
+        of_hooks = len(units.all)
+        units.add_guards(signature)
+        first = list(units.all)
         units.add_view(signature)
-        of_view = units.all[len(of_hooks) :]
+        of_view = units.all[len(first) :]
         title = f"{method} {endpoint.path}"
         declared = [problem for each in hooks for problem in each.hook.raises]
         super().__init__(units.all, raised(endpoint, units.all, declared), title)
@@ -62,15 +65,17 @@ class Plan(Handler):
 
         answering = Answering(self.units, self.returns, endpoint.options)
         answering.listen(self.source)
-        if hooks:
-            made = self._write_asking(self.source, endpoint, of_hooks, around)
-            shared = sorted(used(of_view) & (made | _made(of_hooks)))
+        if first:
+            # Hooks come first, then who asks: nothing is read, and told to be wrong, for those who may not.
+            made = self._write_asking(self.source, endpoint, first, around)
+            shared = sorted(used(of_view) & (made | _made(first)))
             shared += answering.shared(made, shared)
             arguments = ", ".join((ARGUMENTS, *shared))
             name = called("view", view)
             self.view_source = Source(name, arguments, title)
             call = f"{name}({arguments})"
-            Hooking(self.source, hooks, around, call, self.returns.way in STREAMED).write()
+            sends_itself = self.returns.way in STREAMED
+            Hooking(self.source, hooks, first[of_hooks:], around, call, sends_itself).write()
             self._write_view(endpoint, view, of_view, around, answering, set(shared))
         else:
             self._write_view(endpoint, view, of_view, around, answering, set())
@@ -125,7 +130,7 @@ class Plan(Handler):
         answering.write(source, units[-1].arguments())
         if source.depth > depth:
             source.depth = depth
-            source.write("raise swallowed()", swallowed=_swallowed)
+            source.write("raise swallowed()", swallowed=swallowed)
         answering.end(source)
 
     def compiled(self) -> Run:
@@ -146,7 +151,3 @@ class Plan(Handler):
 def _made(units: Iterable[Unit]) -> set[str]:
     """The variables of components."""
     return {unit.name.removesuffix("_") for unit in units if unit.component is not None}
-
-
-def _swallowed() -> Exception:
-    return RuntimeError("A component took the error of the view for its own, and raised nothing.")

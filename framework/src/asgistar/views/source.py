@@ -42,8 +42,9 @@ class Source:
 
     def write(self, line: str, deeper: int = 0, /, **names: Any) -> None:
         """Write a line; `names` are the objects that it speaks of."""
+        for name, value in names.items():
+            assert self.names.setdefault(name, value) is value, f"{name} would stand for two things."
         self._lines.append("    " * (self.depth + deeper) + line)
-        self.names.update(names)
 
     def filled(self, made: str, type: Any) -> str:
         """The expression `made`, whose value is of `type`, with what msgspec may have left out of it."""

@@ -86,9 +86,7 @@ class Units:
         found: list[Input] = []
         if component is None or component.lifetime == "request":
             for each in needed.values():
-                if each not in self._variables:
-                    self._variables[each] = _variable(each, len(self._variables) + 1)
-                    self.add(each.signature, f"{self._variables[each]}_", each)
+                self._add_component(each)
             found = inputs(self._endpoint, self._method, signature, {**needed, **provided})
         stands = {
             parameter: self._variables[each] for parameter, each in needed.items() if each in self._variables
@@ -96,6 +94,26 @@ class Units:
         unit = Unit(name, signature, found, component, {**stands, **provided})
         self.all.append(unit)
         return unit
+
+    def _add_component(self, each: Component[..., Any]) -> None:
+        """Add a component, if it isn't there yet."""
+        if each not in self._variables:
+            self._variables[each] = _variable(each, len(self._variables) + 1)
+            self.add(each.signature, f"{self._variables[each]}_", each)
+
+    def add_guards(self, signature: Signature) -> None:
+        """Add those components a function needs that say how clients authenticate, with what they need.
+
+        Raises:
+            ConfigurationError: a parameter can come from nowhere.
+        """
+        for each in self._components.needed(signature).values():
+            if each.lifetime != "request":
+                continue
+            if each.security:
+                self._add_component(each)
+            else:
+                self.add_guards(each.signature)
 
     def add_view(self, signature: Signature, provided: Mapping[str, str] | None = None) -> Unit:
         """Add the view: the last one, which gets what is left of the path.

@@ -99,10 +99,11 @@ export function constraints(schema) {
   const say = (name, phrase) => schema[name] !== undefined && found.push(phrase(schema[name]));
   const span = (low, high, unit) => {
     const [from, to] = [schema[low], schema[high]].map((each) => each?.toLocaleString("en"));
-    if (from !== undefined && from === to) found.push(`${from} ${unit}`);
-    else if (from !== undefined && to !== undefined) found.push(`${from} to ${to} ${unit}`);
-    else if (from !== undefined && from !== "0") found.push(`at least ${from} ${unit}`);
-    else if (to !== undefined) found.push(`at most ${to} ${unit}`);
+    const counted = (number) => `${number} ${number === "1" ? unit.replace(/s$/, "") : unit}`;
+    if (from !== undefined && from === to) found.push(counted(from));
+    else if (from !== undefined && to !== undefined) found.push(`${from} to ${counted(to)}`);
+    else if (from !== undefined && from !== "0") found.push(`at least ${counted(from)}`);
+    else if (to !== undefined) found.push(`at most ${counted(to)}`);
   };
   if (schema.minimum !== undefined && schema.maximum !== undefined) {
     found.push(`${schema.minimum} to ${schema.maximum}`);
