@@ -32,6 +32,7 @@ from asgistar import (
     Unauthorized,
     UnprocessableContent,
 )
+from asgistar.http import Request
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Client, Connect
@@ -540,3 +541,30 @@ async def test_threads_end_with_the_application() -> None:
     stop.set()
     await task
     assert not ours.is_alive()
+
+
+async def test_a_problem_out_of_a_task_group_is_the_answer(client: Connect) -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    async def view(twice: bool = False) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail(NotFound("There is none.")))
+            if twice:
+                group.create_task(fail(LookupError()))
+
+    ask = client(Route("/", "GET", view))
+    assert (await ask.get("/")).json["detail"] == "There is none."
+    assert (await ask.get("/?twice=true")).status == 500
+
+
+async def test_a_client_that_leaves_while_a_task_group_reads_is_no_error(
+    client: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def view(request: Request) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(request.body())
+
+    answer = await client(Route("/", "POST", view))("POST", "/", body=[b"x", None])
+    assert answer.status == 0
+    assert caplog.records == []

@@ -16,14 +16,19 @@ from asgistar import (
     Body,
     Component,
     ConfigurationError,
+    FileResponse,
     Header,
     Include,
+    Instead,
     Lines,
     Meta,
     Path,
+    Query,
+    Redirect,
     Response,
     Route,
     Struct,
+    Text,
     Unauthorized,
     component,
 )
@@ -880,3 +885,58 @@ def test_a_context_manager_is_told_from_a_generator_function() -> None:
 
     with pytest.raises(ConfigurationError, match="is a context manager already"):
         component(provide)
+
+
+def test_a_component_that_was_forgotten_does_not_become_what_a_client_says() -> None:
+    async def me(caller: Caller) -> str: ...  # type: ignore[empty-body]
+
+    with pytest.raises(
+        ConfigurationError, match=r"caller of .*me\(\) .* is Caller, which caller\(\) at .* provides"
+    ):
+        App([Route("/", "GET", me)])
+    with pytest.raises(ConfigurationError, match="isn't among the components of the application"):
+        App([Route("/", "POST", me)])
+
+    async def search(caller: Query[Caller]) -> str: ...  # type: ignore[empty-body]
+
+    App([Route("/", "GET", search)])
+
+
+async def test_a_component_or_a_hook_answers_instead_of_the_view(client: Connect) -> None:
+    class Visitor:
+        pass
+
+    @component
+    def visitor(token: Header[str] = "") -> Visitor:
+        if not token:
+            raise Instead(Redirect("/login"))
+        return Visitor()
+
+    class Closing:
+        def on_request(self, day: Header[str] = "") -> None:
+            if day == "Sunday":
+                raise Instead(Text("Closed", 503))
+
+        def on_error(self) -> None:
+            LOG.append("error")
+
+        def on_response(self, response: Response) -> None:
+            LOG.append(f"on_response {response.status}")
+
+    async def view(visitor: Visitor) -> str:
+        return "welcome"
+
+    ask = client([Route("/", "GET", view)], components=[visitor], hooks=[Closing])
+    away = await ask.get("/")
+    assert (away.status, away.headers["location"]) == (303, "/login")
+    assert (await ask.get("/", headers={"token": "x"})).json == "welcome"
+    assert (await ask.get("/", headers={"day": "Sunday"})).body == b"Closed"
+    assert LOG == ["on_response 303", "on_response 200"]
+
+
+async def test_a_file_may_be_the_answer_instead(client: Connect) -> None:
+    async def view() -> str:
+        raise Instead(FileResponse(__file__))
+
+    answer = await client(Route("/", "GET", view)).get("/")
+    assert b"test_a_file_may_be_the_answer_instead" in answer.body

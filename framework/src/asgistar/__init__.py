@@ -37,7 +37,7 @@ from asgistar.errors import (
 from asgistar.http.events import Event, Events, Lines
 from asgistar.http.headers import ResponseHeaders
 from asgistar.http.request import Request
-from asgistar.http.response import HTML, Accepted, Created, Redirect, Response, Status, Text
+from asgistar.http.response import HTML, Accepted, Created, Instead, Redirect, Response, Status, Text
 from asgistar.http.uploads import File
 from asgistar.info import Info
 from asgistar.markers import Body, Cookie, Form, Header, In, Path, Query
@@ -85,6 +85,7 @@ __all__ = [
     "In",
     "Include",
     "Info",
+    "Instead",
     "Lines",
     "Meta",
     "MethodNotAllowed",

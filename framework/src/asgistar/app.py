@@ -22,7 +22,7 @@ from asgistar.errors import (
     tell,
 )
 from asgistar.hooks import Hook
-from asgistar.http.reading import ClientDisconnected
+from asgistar.http.reading import ClientDisconnected, meant
 from asgistar.http.response import Reply
 from asgistar.http.streams import STARTED
 from asgistar.info import Info
@@ -167,6 +167,9 @@ class App:
         except Exception as error:
             if STARTED in scope:
                 raise  # there is nothing left to answer: the server tells of it, and cuts the connection
+            error = meant(error)
+            if isinstance(error, ClientDisconnected):
+                return
             reply = self._failed(scope, error)
         if mounted is not None:
             await call_mounted(*mounted, scope, receive, send)
@@ -174,6 +177,9 @@ class App:
             return
         # PERF: what `send_reply` does, without a call for it.
         status, headers, content = reply
+        if type(content) is not bytes:
+            await content.send(status, headers, scope, receive, send)  # type: ignore[union-attr]
+            return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
 

@@ -34,6 +34,7 @@ from typing import (
     get_origin,
     overload,
 )
+from weakref import WeakValueDictionary
 
 from asgistar import signature as signatures
 from asgistar.data import alternatives, wire_kind
@@ -95,8 +96,8 @@ class Component(Generic[P, R]):
         code = getattr(call, "__code__", None)
         if code is not None and code.co_filename == CONTEXTLIB:
             raise ConfigurationError(
-                f"{self} is a context manager already. Leave out what contextlib puts around it: a component is "
-                "the generator function itself."
+                f"{self} is a context manager already. Leave out what contextlib puts around it: a component "
+                "is the generator function itself."
             )
         if in_thread and self.is_async:
             raise ConfigurationError(
@@ -167,9 +168,28 @@ def component(
     Raises:
         ConfigurationError: it doesn't say what it provides, or it is async and is to be called in a thread.
     """
-    if call is None:
-        return lambda call: Component(call, scope, None, security, raises, thread)
-    return Component(call, scope, None, security, raises, thread)
+
+    def declare(call: Callable[P, R]) -> Component[P, R]:
+        made = Component(call, scope, None, security, raises, thread)
+        _declared[made.key] = made
+        return made
+
+    return declare if call is None else declare(call)
+
+
+_declared: WeakValueDictionary[Any, Component[..., Any]] = WeakValueDictionary()
+
+
+def declared(annotation: Any) -> Component[..., Any] | None:
+    """The component that was declared for a type, in whatever application it stands; None for none."""
+    for key in (annotation, *alternatives(annotation)):
+        try:
+            found = _declared.get(key)
+        except TypeError:  # a type that isn't hashable
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def made(value: Any) -> Component[..., Any]:

@@ -30,7 +30,7 @@ from msgspec import Struct
 from asgistar import signature as signatures
 from asgistar.data import alternatives
 from asgistar.errors import ConfigurationError, Problem, tell
-from asgistar.http.reading import ClientDisconnected
+from asgistar.http.reading import ClientDisconnected, meant
 from asgistar.http.response import Reply, Response
 from asgistar.http.streams import STARTED
 from asgistar.signature import EMPTY, Argument, Signature, named
@@ -219,6 +219,7 @@ class Outcome:
         Raises:
             ClientDisconnected: that was it; there is nobody to answer.
         """
+        error = meant(error)
         if isinstance(error, ClientDisconnected):
             raise error
         if error is self.error:

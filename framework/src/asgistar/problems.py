@@ -13,7 +13,7 @@ import msgspec
 
 from asgistar.errors import InternalServerError, Problem, ValidationFailed, phrase
 from asgistar.http.headers import ResponseHeaders
-from asgistar.http.response import Reply
+from asgistar.http.response import Instead, Reply
 
 logger = logging.getLogger("asgistar")
 
@@ -87,6 +87,8 @@ _encode = msgspec.json.Encoder().encode
 
 def reply_to(problem: Problem, renderer: ErrorRenderer) -> Reply:
     """The response that tells of a problem."""
+    if isinstance(problem, Instead):
+        return problem.response.reply()
     try:
         content = renderer.render(problem)
         headers = ResponseHeaders(problem.headers) if problem.headers else None

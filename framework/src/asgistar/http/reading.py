@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import unquote
 
-from asgistar.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
+from asgistar.errors import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
 from asgistar.types import Receive, Scope
 
 Wanted = Mapping[bytes, tuple[str, bool]]
@@ -21,6 +21,14 @@ PACKED = (b"application/msgpack", b"application/x-msgpack", b"application/vnd.ms
 
 class ClientDisconnected(Exception):
     """The client left before its request was complete; there is nobody to answer."""
+
+
+def meant(error: Exception) -> Exception:
+    """What a TaskGroup was ended by, if that is an answer, or that nobody waits for one; else the group."""
+    inner: BaseException = error
+    while isinstance(inner, ExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner if isinstance(inner, Problem | ClientDisconnected) else error
 
 
 def read_query(query: bytes, wanted: Mapping[str, tuple[str, bool]], strict: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from asgistar.errors import Problem
 from asgistar.http.cookies import CookieAttributes
 from asgistar.http.fields import Fields
 from asgistar.http.headers import ResponseHeaders
@@ -167,3 +168,17 @@ class Redirect(Response):
     ) -> None:
         super().__init__(b"", status, headers)
         self.headers["location"] = quote(location, "!#$%&'()*+,/:;=?@[]~")
+
+
+class Instead(Problem):
+    """Answers with a response, from wherever it is raised: `raise Instead(Redirect("/login"))`.
+
+    For components and hooks, which return something else. It is no error: nothing is logged.
+
+    Args:
+        response: instead of that of the view.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"Answered with {response!r} instead.")
+        self.response = response

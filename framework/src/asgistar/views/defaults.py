@@ -7,12 +7,13 @@ aren't among its own attributes, so encoding it leaves them out. Here they are p
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from asgistar.data import inner, unwrapped
+from asgistar.data import inner, known_type, unwrapped
 
 
 def can_change(value: Any) -> bool:
@@ -22,9 +23,13 @@ def can_change(value: Any) -> bool:
     return isinstance(value, list | dict | set | bytearray) or dataclasses.is_dataclass(value)
 
 
-def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:
-    """Whether a value of a type, or one in it, may lack defaults once msgspec has made it."""
-    seen = set() if seen is None else seen
+@lru_cache(1024)
+def lacks_defaults(annotation: Any) -> bool:
+    """Whether a value of a type of data, or one in it, may lack defaults once msgspec has made it."""
+    return _lacks(known_type(annotation), set())
+
+
+def _lacks(info: inspect.Type, seen: set[int]) -> bool:
     info = unwrapped(info)
     if id(info) in seen:
         return False
@@ -34,7 +39,7 @@ def lacks_defaults(info: inspect.Type, seen: set[int] | None = None) -> bool:
         if any(field.default is not dataclasses.MISSING for field in fields):
             return True
     of_fields = [field.type for field in getattr(info, "fields", ())]
-    return any(lacks_defaults(each, seen) for each in (*inner(info), *of_fields))
+    return any(_lacks(each, seen) for each in (*inner(info), *of_fields))
 
 
 def filled(value: Any) -> Any:

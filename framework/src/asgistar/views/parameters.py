@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Struct
 
+from asgistar.components import declared
 from asgistar.data import codec_of, fields, is_simple, own_class, type_info, why_no_data, wire_kind
 from asgistar.errors import ConfigurationError
 from asgistar.http.uploads import File, holds_file
@@ -193,6 +194,14 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             f"there a component for it{hint}",
         )
     if marker is None:
+        if (forgotten := declared(annotation)) is not None:
+            raise _error(
+                argument,
+                signature,
+                f"is {named(annotation)}, which {forgotten} provides; but that isn't among the components of "
+                "the application, so it would come from the client. Add it to App(components=[…]), or write "
+                "Query[…] or Body[…]",
+            )
         marker = In("query" if kind == "simple" or bodiless else "body")
         if bodiless and kind == "list":
             raise _error(

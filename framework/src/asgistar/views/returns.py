@@ -161,7 +161,7 @@ def _returns(signature: Signature) -> Returns:
         return Returns(Way.PLAIN, annotation, status, None, responses, codec.encoder(annotation))
     check = checked_type(signature, annotation)
     way = Way.OBJECTS if check else Way.PLAIN
-    lacking = lacks_defaults(known_type(annotation))
+    lacking = lacks_defaults(annotation)
     return Returns(way, annotation, status, check, responses, lacking=lacking)
 
 
@@ -179,7 +179,7 @@ def _streamed(signature: Signature, annotation: Any, status: int, streamed: Stre
     if codec := codec_of(item):
         return Returns(way, item, status, encode=codec.encoder(item))
     check = checked_type(signature, item)
-    return Returns(way, item, status, check, lacking=lacks_defaults(known_type(item)))
+    return Returns(way, item, status, check, lacking=lacks_defaults(item))
 
 
 def checked_type(signature: Signature, annotation: Any) -> Check | None:

@@ -48,8 +48,7 @@ class Source:
 
     def filled(self, made: str, type: Any) -> str:
         """The expression `made`, whose value is of `type`, with what msgspec may have left out of it."""
-        info = type_info(type)
-        if info is None or not lacks_defaults(info):
+        if type_info(type) is None or not lacks_defaults(type):
             return made
         self.names["filled"] = filled
         return f"filled({made})"
