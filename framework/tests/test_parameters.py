@@ -17,6 +17,7 @@ from asgistar import (
     Body,
     ConfigurationError,
     Cookie,
+    Form,
     Header,
     In,
     Include,
@@ -511,3 +512,31 @@ async def test_a_default_that_a_view_changes_is_another_one_in_the_next_request(
     ask = client(Route("/", "POST", view))
     for _ in range(2):
         assert (await ask.post("/")).json == ["first", "more", "more"]
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "+Infinity", "%20inf"])
+@pytest.mark.parametrize("type", [float, float | None, Decimal, list[float], Annotated[float, Meta(ge=0)]])
+async def test_what_is_no_number_in_json_is_none_in_a_query(client: Connect, text: str, type: Any) -> None:
+    async def view(x: type) -> None: ...  # type: ignore[valid-type]
+
+    answer = await client(Route("/", "GET", view)).get(f"/?x={text}")
+    assert answer.status == 422
+    assert answer.errors[0][:2] == ("query", "x")
+
+
+async def test_a_text_may_be_called_like_no_number(client: Connect) -> None:
+    async def view(x: float | str, y: list[str]) -> list[Any]:
+        return [x, y]
+
+    assert (await client(Route("/", "GET", view)).get("/?x=inf&y=nan")).json[1] == ["nan"]
+
+
+async def test_what_is_no_number_is_none_in_a_form(client: Connect) -> None:
+    class Bid(Struct):
+        price: Annotated[float, Meta(ge=0)]
+
+    async def view(bid: Form[Bid]) -> None: ...
+
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await client(Route("/", "POST", view)).post("/", body=b"price=inf", headers=headers)
+    assert answer.errors == [("form", "price", "type")]

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from asgistar.data import (
     alternatives,
@@ -29,6 +29,7 @@ from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
 from asgistar.views.bodies import Content, form_field, write_body, write_form
 from asgistar.views.defaults import can_change
+from asgistar.views.lax import finite, is_fraction
 from asgistar.views.parameters import Input, wire_names
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
@@ -138,7 +139,22 @@ class Asking:
                 self._write(f"in_query = read_query(text, WANTED_QUERY{last}) if text else {{}}")
             else:
                 self._write(f'in_{where} = read_{where}(scope["headers"], WANTED_{where.upper()})')
+            self._write_finite(where)
         return lines
+
+    def _write_finite(self, where: str) -> None:
+        """Let "nan" and "inf" be no numbers, where numbers are asked for."""
+        floats = [
+            key
+            for unit in self.units
+            for each in unit.inputs
+            if each.where == where
+            for key, info in _types(each).items()
+            if is_fraction(info)
+        ]
+        if floats:
+            variable = f"FLOATS_{where.upper()}"
+            self._write(f"finite(in_{where}, {variable})", finite=finite, **{variable: floats})
 
     def _form(self) -> list[str]:
         """What comes from a form."""
@@ -148,6 +164,7 @@ class Asking:
             options = self.endpoint.options
             read = {str(name): field for name, field in wanted.items()}
             self.content = write_form(self._source, read, strict, self.units, options)
+            self._write_finite("form")
         return lines
 
     def _asked(self, where: str, wanted: dict[str | bytes, Any]) -> tuple[list[str], bool]:
@@ -271,6 +288,14 @@ _VARIABLES = {
 
 def _distinct(groups: Iterable[Group]) -> Iterable[Group]:
     return {group.where: group for group in groups}.values()
+
+
+def _types(each: Input) -> dict[str, inspect.Type]:
+    """The key of each value in the data that is converted -> its type."""
+    if each.exploded:
+        return {field.encode_name: field.type for field in fields(each.type)}
+    info = type_info(each.type)
+    return {} if info is None else {each.name: info}
 
 
 def _constant(value: Any) -> Callable[[], Any]:

@@ -8,6 +8,7 @@ if the field weren't there. A checkbox says "on". An input for a time leaves the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -47,6 +48,33 @@ class Lax(Struct, frozen=True):
         if self.has_time and _MINUTES.fullmatch(text):
             return text + ":00"
         return text
+
+
+_NOT_FINITE = frozenset(("nan", "inf", "infinity"))
+
+NO_NUMBER = "not a finite number"
+
+
+def is_fraction(info: inspect.Type) -> bool:
+    """Whether texts are taken for numbers with a fraction, and not as they are."""
+    found = members(info)
+    found += [member for each in found if takes_many(each) for member in members(each.item_type)]  # type: ignore[attr-defined]
+    return any(isinstance(each, inspect.FloatType | inspect.DecimalType) for each in found) and not any(
+        isinstance(each, ANY_TEXT) for each in found
+    )
+
+
+def finite(found: dict[str, Any], names: Iterable[str]) -> None:
+    """Let texts that say "not a number", or an endless one, be no numbers: JSON has neither."""
+    for name in names:
+        value = found.get(name)
+        if type(value) is str:
+            if value.strip().lstrip("+-").lower() in _NOT_FINITE:
+                found[name] = NO_NUMBER
+        elif type(value) is list:
+            found[name] = [
+                NO_NUMBER if str(each).strip().lstrip("+-").lower() in _NOT_FINITE else each for each in value
+            ]
 
 
 def reader(info: inspect.Type) -> Lax | None:
