@@ -276,5 +276,6 @@ def test_a_table_is_read_from_top_to_bottom_as_django_does(routes: list[str], da
             found = router.match("GET", path)
             told = found and (found[0].path, found[0].arguments(found[1]))
             assert told == naive(table, path)
-            for each, before in hidden:
+            # The one character that a `path` doesn't take doesn't make a route behind it worth its line.
+            for each, before in hidden if "\n" not in path else ():
                 assert naive([each], path) is None or naive(before, path) is not None

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from asgistar.views import checks
-from asgistar.views.validation import errors_of
+from asgistar.validation import checks
+from asgistar.validation.errors import errors_of
 
 T = TypeVar("T")
 

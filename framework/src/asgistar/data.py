@@ -228,7 +228,7 @@ class Codec(Protocol):
         ...
 
     def errors_of(self, annotation: Any, data: Any, where: str, strict: bool) -> list[ErrorItem]:
-        """The errors of data as a value of a type, see `views.validation.errors_of`."""
+        """The errors of data as a value of a type, see `validation.errors.errors_of`."""
         ...
 
     def schemas(

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from asgistar.data import ANY_TEXT, BOOLS, members, takes_many, type_info, wire_kind
-from asgistar.views.validation import errors_of
+from asgistar.validation.errors import errors_of
 
 
 class Unfit(ValueError):

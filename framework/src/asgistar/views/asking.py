@@ -27,13 +27,13 @@ from asgistar.errors import BadRequest, ConfigurationError, ErrorItem, NotFound,
 from asgistar.http.reading import MSGPACK, read_cookies, read_headers, read_query
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import EMPTY
+from asgistar.validation.errors import errors_of, told
 from asgistar.views.bodies import Content, form_field, write_body, write_form
 from asgistar.views.defaults import can_change
 from asgistar.views.lax import finite, is_fraction
 from asgistar.views.parameters import Input, wire_names
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
-from asgistar.views.validation import errors_of, told
 
 INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding and converting raise for data that isn't what it should be."""

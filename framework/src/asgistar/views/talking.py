@@ -13,13 +13,13 @@ from asgistar.errors import ConfigurationError, ErrorItem
 from asgistar.hooks import Outcome
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import Argument, Signature, named
+from asgistar.validation.errors import errors_of, told
 from asgistar.views.asking import INVALID, Asking
 from asgistar.views.handler import Handler, raised
 from asgistar.views.hooking import Hooked, hooks_of
 from asgistar.views.making import Around, write_components, write_given
 from asgistar.views.returns import Returns, Way, checked_type
 from asgistar.views.unit import Unit, Units
-from asgistar.views.validation import errors_of, told
 from asgistar.websocket import Coding, Disconnected, Unreadable, WebSocket
 
 

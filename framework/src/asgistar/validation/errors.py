@@ -14,8 +14,8 @@ from msgspec import ValidationError, inspect
 
 from asgistar.data import codec_of
 from asgistar.errors import ErrorItem
-from asgistar.views import checks
-from asgistar.views.checks import MAXIMUM, Check, Checks, Enough, Found
+from asgistar.validation import checks
+from asgistar.validation.checks import MAXIMUM, Check, Checks, Enough, Found
 
 
 def errors_of(
