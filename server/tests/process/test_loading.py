@@ -28,12 +28,13 @@ def answer(text):
 @pytest.fixture(autouse=True)
 def fresh_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test imports its own modules, whatever their names, and leaves none behind."""
-    before = set(sys.modules)
+    before = dict(sys.modules)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield
-    for name in set(sys.modules) - before:
+    for name in sys.modules.keys() - before:
         del sys.modules[name]
+    sys.modules.update(before)
     importlib.invalidate_caches()
 
 
