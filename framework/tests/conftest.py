@@ -20,12 +20,14 @@ from asgistar.routing.route import Entry, Route
 from asgistar.routing.router import Router
 
 HERE = Path(__file__).parent
+ELSEWHERE = ("cli", "client", "docs", "docs_pages", "openapi")
+"""What sees no difference between one Python and another, or takes long: browsers, other programs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all of them on every Python; but a browser sees no difference."""
+    """Run what is the framework itself on every Python."""
     for item in items:
-        if item.path.is_relative_to(HERE) and not item.path.is_relative_to(HERE / "docs"):
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] not in ELSEWHERE:
             item.add_marker("every_python")
 
 
