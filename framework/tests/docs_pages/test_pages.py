@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import builtins
 import importlib
 import inspect
 import json
@@ -263,6 +264,7 @@ class Module:
         name = f"page_{page.stem.replace('-', '_')}"
         self._folder = folder
         self._module = types.ModuleType(name)
+        self._module.__dict__["__builtins__"] = builtins
         self._served = AsyncExitStack()
         self._url = ""
         monkeypatch.setitem(sys.modules, name, self._module)
