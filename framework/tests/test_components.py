@@ -940,3 +940,35 @@ async def test_a_file_may_be_the_answer_instead(client: Connect) -> None:
 
     answer = await client(Route("/", "GET", view)).get("/")
     assert b"test_a_file_may_be_the_answer_instead" in answer.body
+
+
+async def test_what_can_not_end_is_told_and_the_rest_ends_all_the_same() -> None:
+    class Pool:
+        pass
+
+    class Broken:
+        pass
+
+    @component(scope="app")
+    def pool() -> Iterator[Pool]:
+        yield Pool()
+        LOG.append("pool ended")
+
+    @component(scope="app")
+    def broken(pool: Pool) -> Iterator[Broken]:
+        yield Broken()
+        raise OSError("can't end")
+
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await App([], components=[pool, broken])({"type": "lifespan"}, receive, send)
+    assert [each["type"] for each in sent] == ["lifespan.startup.complete", "lifespan.shutdown.failed"]
+    assert sent[-1]["message"] == "can't end"
+    assert LOG == ["pool ended"]
