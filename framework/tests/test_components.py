@@ -951,8 +951,10 @@ async def test_what_can_not_end_is_told_and_the_rest_ends_all_the_same() -> None
 
     @component(scope="app")
     def pool() -> Iterator[Pool]:
-        yield Pool()
-        LOG.append("pool ended")
+        try:
+            yield Pool()
+        finally:
+            LOG.append("pool ended")
 
     @component(scope="app")
     def broken(pool: Pool) -> Iterator[Broken]:
