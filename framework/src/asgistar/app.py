@@ -159,8 +159,8 @@ class App:
                     mounted, reply = found, None
                 else:
                     reply = await _plan(found[0], method).run(scope, receive, send, found[1])
-            if reply is not None and type(reply[2]) is not bytes:
-                await reply[2].send(reply[0], reply[1], scope, receive, send)  # type: ignore[union-attr]
+            if reply is not None and not isinstance(reply[2], bytes):
+                await reply[2].send(reply[0], reply[1], scope, receive, send)
                 return
         except ClientDisconnected:
             return
@@ -177,8 +177,8 @@ class App:
             return
         # PERF: what `send_reply` does, without a call for it.
         status, headers, content = reply
-        if type(content) is not bytes:
-            await content.send(status, headers, scope, receive, send)  # type: ignore[union-attr]
+        if not isinstance(content, bytes):
+            await content.send(status, headers, scope, receive, send)
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})

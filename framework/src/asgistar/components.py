@@ -398,20 +398,22 @@ class Scope:
         values = self._app_values if each.lifetime == "app" else self._values
         if each not in values:
             arguments = await self._arguments(each.signature, {})
-            if each.in_thread and not each.cleans_up:
-                entered = await asyncio.to_thread(each.call, **arguments)
-            else:
-                entered = each.entered()(**arguments)
-            if each.in_thread and each.cleans_up:
-                entered = await self._stack.enter_async_context(in_threads(asyncio.to_thread, entered))
-            elif each.cleans_up and each.is_async:
-                entered = await self._stack.enter_async_context(entered)
-            elif each.cleans_up:
-                entered = self._stack.enter_context(entered)
-            elif each.is_async:
-                entered = await entered
-            values[each] = entered
+            values[each] = await self._entered(each, arguments)
         return values[each]
+
+    async def _entered(self, each: Component[..., Any], arguments: dict[str, Any]) -> Any:
+        """What a component gives; its end comes with that of the scope."""
+        if each.cleans_up:
+            context = each.entered()(**arguments)
+            if each.in_thread:
+                context = in_threads(asyncio.to_thread, context)
+            elif not each.is_async:
+                return self._stack.enter_context(context)
+            return await self._stack.enter_async_context(context)
+        if each.in_thread:
+            return await asyncio.to_thread(each.call, **arguments)
+        given = each.call(**arguments)
+        return await given if each.is_async else given
 
     async def _arguments(self, signature: Signature, given: Mapping[str, Any]) -> dict[str, Any]:
         arguments = dict(given)

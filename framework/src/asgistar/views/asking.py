@@ -200,10 +200,7 @@ class Asking:
 
     def _want(self, each: Input, where: str, wanted: dict[str | bytes, Any]) -> bool:
         """Note what is to be read for an input; whether it wants to know of what else there is."""
-        if each.exploded:
-            infos = {field.encode_name: field.type for field in fields(each.type)}
-        else:
-            infos = {each.name: known_type(each.type)}
+        infos = _types(each)
         for key, name in wire_names(each).items():
             wire = name if where in ("query", "form") else name.encode("latin-1")
             target = form_field(key, infos[key]) if where == "form" else (key, takes_many(infos[key]))
@@ -294,8 +291,7 @@ def _types(each: Input) -> dict[str, inspect.Type]:
     """The key of each value in the data that is converted -> its type."""
     if each.exploded:
         return {field.encode_name: field.type for field in fields(each.type)}
-    info = type_info(each.type)
-    return {} if info is None else {each.name: info}
+    return {each.name: known_type(each.type)}
 
 
 def _constant(value: Any) -> Callable[[], Any]:

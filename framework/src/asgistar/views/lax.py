@@ -68,13 +68,15 @@ def finite(found: dict[str, Any], names: Iterable[str]) -> None:
     """Let texts that say "not a number", or an endless one, be no numbers: JSON has neither."""
     for name in names:
         value = found.get(name)
-        if type(value) is str:
-            if value.strip().lstrip("+-").lower() in _NOT_FINITE:
-                found[name] = NO_NUMBER
-        elif type(value) is list:
-            found[name] = [
-                NO_NUMBER if str(each).strip().lstrip("+-").lower() in _NOT_FINITE else each for each in value
-            ]
+        if type(value) is list:
+            found[name] = [_finite(each) for each in value]
+        elif type(value) is str:
+            found[name] = _finite(value)
+
+
+def _finite(value: Any) -> Any:
+    """What is read in the place of a value."""
+    return NO_NUMBER if str(value).strip().lstrip("+-").lower() in _NOT_FINITE else value
 
 
 def reader(info: inspect.Type) -> Lax | None:

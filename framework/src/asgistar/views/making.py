@@ -119,13 +119,13 @@ def write_components(source: Source, units: Iterable[Unit], around: Around) -> N
         call = f"provide_{variable}({arguments})"
         if component.in_thread:
             source.names |= {"in_thread": around.in_thread, "in_threads": in_threads}
-        if component.cleans_up and component.in_thread:
-            source.write(f"async with in_threads(in_thread, {call}) as {variable}:")
-            source.depth += 1
-        elif component.in_thread:
-            source.write(f"{variable} = await in_thread(provide_{variable}{arguments and ', ' + arguments})")
-        elif component.cleans_up:
-            source.write(f"{'async ' if component.is_async else ''}with {call} as {variable}:")
+            if component.cleans_up:
+                call = f"in_threads(in_thread, {call})"
+            else:
+                call = f"in_thread(provide_{variable}{arguments and ', ' + arguments})"
+        waits = component.is_async or component.in_thread
+        if component.cleans_up:
+            source.write(f"{'async ' if waits else ''}with {call} as {variable}:")
             source.depth += 1
         else:
-            source.write(f"{variable} = {'await ' if component.is_async else ''}{call}")
+            source.write(f"{variable} = {'await ' if waits else ''}{call}")
