@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from asgistar.client.calling import identifier
-from asgistar.client.calls import Argument, Call, Group, grouped
-from asgistar.client.document import Document
+from asgistar.client.calls import Argument, Call, Group
 from asgistar.client.shapes import (
     ANY,
     NOTHING_GIVEN,
@@ -25,10 +24,10 @@ from asgistar.client.shapes import (
     OneOf,
     Plain,
     Shape,
-    Shapes,
     TupleOf,
     Values,
 )
+from asgistar.client.writing import Writer
 
 PLAIN = {
     "string": "str",
@@ -136,31 +135,19 @@ def generate(source: Mapping[str, Any]) -> str:
     Raises:
         DocumentError: it can't be read.
     """
-    document = Document(source)
-    shapes = Shapes(document, RESERVED)
-    return "\n".join(Writer(document, shapes, grouped(document, shapes)).lines()).rstrip() + "\n"
+    return PythonWriter(source).text()
 
 
-class Writer:
-    """Writes the module.
+class PythonWriter(Writer):
+    """Writes the module."""
 
-    Args:
-        document: of the API.
-        shapes: its types.
-        root: its calls.
-    """
+    reserved = RESERVED
 
-    def __init__(self, document: Document, shapes: Shapes, root: Group) -> None:
-        self._document = document
-        self._shapes = shapes
-        self._root = root
-        self._title = f"Client of {document.title} {document.version}".rstrip() + "."
-        self._types = shapes.needed(root.shapes())
-        server = next(iter(document.servers), "")
-        self._server = server if server.startswith(("http://", "https://")) else ""
-        used = {*shapes.types, *RESERVED}
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        super().__init__(source)
+        used = {*self._shapes.types, *RESERVED}
         self._classes: dict[tuple[str, ...], str] = {}
-        for group in root.all():
+        for group in self._root.all():
             name = f"{group.name}Operations"
             while name in used or f"Async{name}" in used:
                 name += "_"

@@ -13,8 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from asgistar.client.calling import DELIMITERS
-from asgistar.client.calls import Argument, Call, Group, grouped
-from asgistar.client.document import Document
+from asgistar.client.calls import Argument, Call, Group
 from asgistar.client.shapes import (
     NOTHING_GIVEN,
     Alias,
@@ -25,12 +24,12 @@ from asgistar.client.shapes import (
     Object,
     Plain,
     Shape,
-    Shapes,
     TupleOf,
     Values,
     names_in,
     shapes_in,
 )
+from asgistar.client.writing import Writer
 
 PLAIN = {
     "string": "string",
@@ -74,26 +73,16 @@ def generate(source: Mapping[str, Any]) -> str:
     Raises:
         DocumentError: it can't be read.
     """
-    document = Document(source)
-    shapes = Shapes(document, RESERVED)
-    return "\n".join(Writer(document, shapes, grouped(document, shapes)).lines()).rstrip() + "\n"
+    return TypeScriptWriter(source).text()
 
 
-class Writer:
-    """Writes the module.
+class TypeScriptWriter(Writer):
+    """Writes the module."""
 
-    Args:
-        document: of the API.
-        shapes: its types.
-        root: its calls.
-    """
+    reserved = RESERVED
 
-    def __init__(self, document: Document, shapes: Shapes, root: Group) -> None:
-        self._document = document
-        self._shapes = shapes
-        self._root = root
-        self._title = f"Client of {document.title} {document.version}".rstrip() + "."
-        self._types = shapes.needed(root.shapes())
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        super().__init__(source)
         self._doubled = self._with_defaults()
 
     def lines(self) -> Iterator[str]:
@@ -106,11 +95,10 @@ class Writer:
         for each in self._types.values():
             yield ""
             yield from self._interface(each) if isinstance(each, Object) else self._alias(each)
-        server = next(iter(self._document.servers), "")
         key = self._key()
         yield CLIENT.format(
             title=_said(self._title),
-            default=f" = {_json(server)}" if server.startswith(("http://", "https://")) else "",
+            default=f" = {_json(self._server)}" if self._server else "",
             key="undefined"
             if key is None
             else f"{{ name: {_json(key['name'])}, where: {_json(key['in'])} }}",
