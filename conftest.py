@@ -1,4 +1,4 @@
-"""A browser for the tests that look at pages, wherever they stand: `browse`.
+"""A browser for the tests that look at pages, wherever they stand: `browse`. And Ctrl-C for all tests.
 
 It is Chromium without a screen, driven over its DevTools protocol: JSON over a WebSocket. Tests that need
 none don't need what it is driven with either, so that is imported where it is used.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ import pytest
 
 PATIENCE = 30  # seconds for what normally takes milliseconds
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Page:

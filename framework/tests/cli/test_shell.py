@@ -114,8 +114,11 @@ class Terminal:
         return self.until(prompt).replace("\r", "")
 
     def interrupt(self) -> str:
-        """Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl-C, again where Python didn't see it: right after its prompt there's a moment when it doesn't."""
+        for _ in range(30):
+            self.process.send_signal(signal.SIGINT)
+            if select.select([self._ours], [], [], 1)[0]:
+                break
         return self.until(">>> ")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -30,6 +30,8 @@ from asgistar.errors import ConfigurationError
 BANNER = """\
 asgistar {0}, Python {1}
 app is {2}; scope has its components: await scope.get(Type), await scope.call(function)"""
+
+TURN = 0.2  # seconds between two looks for a signal
 
 
 def declare(parser: Parser) -> None:
@@ -125,6 +127,9 @@ class _Loop:
 
         self._loop.call_soon_threadsafe(start)
         try:
+            # Ctrl-C doesn't interrupt a lock that is just about to be waited for: it is seen after that.
+            while not done.done():
+                wait((done,), TURN)
             return done.result()
         except KeyboardInterrupt:
             for task in tasks:
