@@ -103,7 +103,7 @@ class Peer:
 # -- Workloads -----------------------------------------------------------------------------------------------
 
 #: Those that HTTP/2, TLS and WebSockets are compared with.
-BROAD = frozenset(("asgiworker", "h2corn", "granian", "uvicorn", "gunicorn", "hypercorn"))
+BROAD = frozenset(("asgiworker", "h2corn", "granian", "uvicorn", "gunicorn", "hypercorn", "floor"))
 HTTP2, TLS, WEBSOCKET = "HTTP/2", "TLS", "WebSocket"
 
 WORKLOADS = (
@@ -386,7 +386,8 @@ def daphne(launch: Launch) -> list[str]:
 
 def floor(launch: Launch) -> list[str]:
     """The bare protocol of `benchmarks.floor`."""
-    return [launch.executable("python"), "-m", "benchmarks.floor", str(launch.port)]
+    certificate = [str(path) for path in launch.certificate or ()]
+    return [launch.executable("python"), "-m", "benchmarks.floor", str(launch.port), *certificate]
 
 
 PEERS = (
@@ -472,12 +473,13 @@ PEERS = (
     Peer(
         name="floor",
         title="the floor",
-        requirements=("uvloop",),
+        requirements=("uvloop", "hpack"),
         command=floor,
         logs_access=False,
         forks=False,
+        speaks_http2=True,
         is_server=False,
-        lacks={"pause": "no application, no timer"},
+        lacks={"pause": "no application, no timer", "deflate": "doesn't compress"},
         note="a bare uvloop protocol that answers a constant",
     ),
 )
