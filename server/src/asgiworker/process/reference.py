@@ -34,7 +34,7 @@ them: where neither argument, environment nor file says otherwise. `ASGIWORKER_C
 The last column names the setting of Gunicorn that has the same meaning: under
 `gunicorn -k asgiworker.ASGIWorker` that is what holds.
 
-This page is made from the table in `asgiworker/process/settings.py`; to make it anew:
+This page is made from the table in `asgiworker/process/settings/`; to make it anew:
 `python -m asgiworker.process.reference docs/settings.md`
 """
 

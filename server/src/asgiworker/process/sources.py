@@ -1,7 +1,7 @@
 """Where settings are written down: arguments, the environment, a file, a platform's variables.
 
 Each source becomes a `Layer` of converted values that remembers where each of them stands, so that a mistake
-can be pointed at. Which layer wins is decided in `settings.py`; the options are handed in as a table.
+can be pointed at. Which layer wins is decided in `settings`; the options are handed in as a table.
 """
 
 from __future__ import annotations
