@@ -101,7 +101,7 @@ Connect = Callable[[], asyncio.Protocol]
 def asgiworker(loop: asyncio.AbstractEventLoop) -> Connect:
     """Our HTTP/1.1 connection, as the command makes it, without an access log."""
     from asgiworker.process.settings import Settings
-    from asgiworker.protocols.http1 import HTTP1Connection
+    from asgiworker.protocols.http1.connection import HTTP1Connection
     from asgiworker.protocols.service import Service
 
     service = Service(app, Settings(), loop)

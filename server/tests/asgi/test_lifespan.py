@@ -177,15 +177,23 @@ async def raising_on_startup(scope: Scope, receive: Receive, send: Send) -> None
     await without_lifespan(scope, receive, send)
 
 
-@pytest.mark.parametrize(
-    "app", [without_lifespan, without_a_look_at_its_scope, returning, raising_on_startup]
-)
+@pytest.mark.parametrize("app", [without_lifespan, without_a_look_at_its_scope, returning])
 async def test_auto_serves_an_application_that_has_no_lifespan(
     app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with asgiworker.running(app, lifespan="auto") as server:
         assert await get(server) == 200
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert no_lifespan_is_left()
+
+
+async def test_auto_warns_of_a_startup_that_may_have_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async with asgiworker.running(raising_on_startup, lifespan="auto") as server:
+        assert await get(server) == 200
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "raised in its startup" in warning.getMessage()
+    assert warning.exc_info is not None
+    assert warning.exc_info[0] is KeyError
     assert no_lifespan_is_left()
 
 

@@ -211,6 +211,8 @@ def test_a_root_path_begins_with_a_slash_and_ends_without_one(given: str, normal
         ("/ap", "/api/ap"),
         ("/API/users", "/api/API/users"),
         ("//api", "/api//api"),
+        # It has none: the whole server is asked.
+        ("*", "*"),
     ],
 )
 def test_a_path_below_a_root_path_is_the_whole_path(path: str, whole: str) -> None:

@@ -23,7 +23,7 @@ import uvloop
 
 from asgiworker.asgi.types import Message, Receive, Scope, Send
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.http1 import HTTP1Connection
+from asgiworker.protocols.http1.connection import HTTP1Connection
 from asgiworker.protocols.service import Service
 
 T = TypeVar("T")
@@ -192,7 +192,7 @@ def read() -> Callable[..., list[Response]]:
 
 # --- the corpus of raw requests -----------------------------------------------------------------------------
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parent / "http1" / "corpus"
 LETTERS = {"r": "\r", "n": "\n", "t": "\t", "s": " ", "\\": "\\"}
 KEYS = {
     *("status", "connection", "interim", "refused", "setting", "client", "header", "absent", "fields"),
@@ -323,10 +323,15 @@ class Wire(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.lost = False
+        self.half_closed = False  # the client has
         self.connection = HTTP1Connection(service)
+        self.protocol: Any = self.connection  # or what has taken over from it
         self.connection.connection_made(self)
 
     # --- the transport
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert isinstance(data, (bytes, bytearray, memoryview))
@@ -339,7 +344,7 @@ class Wire(asyncio.Transport):
             self.waiting += len(data)
             if self.waiting > self.HIGH_WATER and not self.paused_writing:
                 self.paused_writing = True
-                self.connection.pause_writing()
+                self.protocol.pause_writing()
 
     def writelines(self, list_of_data: Sequence[bytes | bytearray | memoryview]) -> None:  # type: ignore[override]
         self.write(b"".join(list_of_data))
@@ -379,7 +384,7 @@ class Wire(asyncio.Transport):
     def _lose(self) -> None:
         if not self.lost:
             self.lost = True
-            self.connection.connection_lost(None)
+            self.protocol.connection_lost(None)
 
     # --- the client
 
@@ -392,7 +397,7 @@ class Wire(asyncio.Transport):
         """The client sends: bytes arrive at once."""
         assert not self.paused_reading, "bytes arrive at a transport that doesn't read"
         if data and not self.closing:
-            self.connection.data_received(data)
+            self.protocol.data_received(data)
 
     async def send(self, *pieces: bytes, turns: bool = True) -> None:
         """The client sends in pieces, as fast as the server reads.
@@ -412,7 +417,8 @@ class Wire(asyncio.Transport):
 
     def half_close(self) -> None:
         """The client has sent all."""
-        if not self.closing and not self.connection.eof_received():
+        self.half_closed = True
+        if not self.closing and not self.protocol.eof_received():
             self.close()
 
     def take(self) -> None:
@@ -421,7 +427,7 @@ class Wire(asyncio.Transport):
         self.waiting = 0
         if self.paused_writing:
             self.paused_writing = False
-            self.connection.resume_writing()
+            self.protocol.resume_writing()
         if self.closing:
             self.service.loop.call_soon(self._lose)
 
@@ -443,7 +449,7 @@ class Wire(asyncio.Transport):
 
     async def overdue(self) -> None:
         """The connection's deadline passes, and nothing has come."""
-        connection = self.connection
+        connection = self.protocol
         moment = min(connection.deadline, connection.write_deadline)
         assert moment < math.inf, "the connection waits for its client without a deadline"
         connection.sweep(moment)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -37,7 +39,6 @@ LARGE = b"x" * 100_000
         ),
         ("", "/run/server.sock", None, ("/run/server.sock", None), "a client on a UNIX socket"),
         ("", b"\0abstract", None, ("\0abstract", None), "a client on a UNIX socket"),
-        (None, None, None, None, "a client on a UNIX socket"),
     ],
 )
 async def test_the_ends_of_a_connection(
@@ -65,6 +66,32 @@ async def test_the_ends_of_a_connection_over_tcp(connect: Connect, mirror: Mirro
         assert scope["client"] == client.writer.get_extra_info("sockname")
         assert scope["server"] == client.writer.get_extra_info("peername")
         assert [type(part) for part in (*scope["client"], *scope["server"])] == [str, int, str, int]
+
+
+@pytest.mark.parametrize("local", [("198.51.100.1", 80), None])
+async def test_a_client_of_whom_nothing_is_known_any_more_is_not_served(
+    open_wire: OpenWire, mirror: Mirror, local: object
+):
+    wire = open_wire(mirror, peer=None, local=local)
+    assert wire.connection.transport.is_closing()
+    assert wire.connection.peer() == "a client that has gone"
+    assert not mirror.seen
+
+
+async def test_a_client_that_resets_at_once_does_not_pass_for_a_trusted_proxy_on_a_unix_socket(
+    connect: Connect, mirror: Mirror
+):
+    async with asgiworker.running(mirror) as server:
+        url = urlsplit(server.url)
+        for _ in range(20):
+            # All of it before the loop turns: the server sees a connection that is reset by then.
+            with socket.create_connection((url.hostname or "", url.port or 0)) as hasty:
+                hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                hasty.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+        client = await connect(server.url)
+        await client.send(GET)
+        await client.rest()
+        assert [seen.scope["client"] for seen in mirror.seen] == [client.writer.get_extra_info("sockname")]
 
 
 async def test_the_ends_of_a_connection_over_a_unix_socket(connect: Connect, mirror: Mirror, tmp_path: Path):

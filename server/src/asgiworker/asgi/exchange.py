@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
-from asgiworker.asgi.fields import FIELDS, Special, check_field, check_trailers, pairs
+from asgiworker.asgi.fields import BLANKS, FIELDS, Special, check_field, check_trailers, pairs
 from asgiworker.asgi.types import ASGIApplication, Headers, Message, Scope
 
 logger = logging.getLogger("asgiworker.asgi")
@@ -455,7 +455,7 @@ class Exchange:
             raise ApplicationError("links of http.response.early_hint can't be iterated over") from error
         for value in values:
             check_field(b"link", value)
-        self.carrier.send_early_hints(self, values)
+        self.carrier.send_early_hints(self, [value.strip(BLANKS) for value in values])
         return None
 
     def _push(self, message: Message) -> Wait:
@@ -470,7 +470,7 @@ class Exchange:
         headers = pairs(message.get("headers", ()), "headers of http.response.push")
         for field in headers:
             check_field(*field)
-        send_push(self, path, headers)
+        send_push(self, path, [(name, value.strip(BLANKS)) for name, value in headers])
         return None
 
     def _path(self, message: Message) -> Wait:
@@ -516,6 +516,12 @@ def stems_from_disconnect(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def forgo(wait: Wait) -> None:
+    """Don't wait for the client to read: nothing is to be sent after that."""
+    if asyncio.iscoroutine(wait):
+        wait.close()
 
 
 def as_bytes(body: Any) -> bytes:

@@ -13,7 +13,9 @@ from asgiworker.asgi.errors import ApplicationError
 from asgiworker.asgi.types import Headers
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-FORBIDDEN_IN_VALUE = b"\r\n\0"
+# CR, LF and NUL would split or cut a head; clients drop a response with any other of these.
+FORBIDDEN_IN_VALUE = bytes({*range(32), 127} - {*b"\t"})
+BLANKS = b" \t"  # RFC 9110 §5.5: around a value they don't belong to it; HTTP/2 forbids them
 
 
 class Special(Enum):
@@ -66,7 +68,7 @@ def check_field(name: object, value: object) -> Field:
         raise ApplicationError(f"invalid header name {name!r} (RFC 9110 §5.1: a token)")
     if value.translate(None, FORBIDDEN_IN_VALUE) != value:
         raise ApplicationError(
-            f"invalid value of header {name!r}: {value!r} has CR, LF or NUL (RFC 9110 §5.5)"
+            f"invalid value of header {name!r}: {value!r} has a control character (RFC 9110 §5.5)"
         )
     lower = name.lower()
     special = SPECIAL.get(lower)
@@ -77,7 +79,7 @@ def check_field(name: object, value: object) -> Field:
         number = int(value)
     elif special is Special.CONNECTION:
         number = int(b"close" in [option.strip(b" \t") for option in value.lower().split(b",")])
-    field = (b"%b: %b\r\n" % (name, value), special, number)
+    field = (b"%b: %b\r\n" % (name, value.strip(BLANKS)), special, number)
     if len(name) + len(value) <= _SIZE_BOUND and lower not in _SECRETS:
         if len(FIELDS) >= _FIELDS_BOUND:
             FIELDS.clear()
@@ -99,4 +101,5 @@ def pairs(headers: object, what: str) -> Headers:
 
 def check_trailers(headers: object, what: str) -> Headers:
     """Trailer fields, each checked; those that frame or route a message are dropped (RFC 9110 §6.5.1)."""
-    return [pair for pair in pairs(headers, what) if check_field(*pair)[1] is None]
+    fields = pairs(headers, what)
+    return [(name, value.strip(BLANKS)) for name, value in fields if check_field(name, value)[1] is None]

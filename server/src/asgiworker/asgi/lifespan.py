@@ -73,6 +73,7 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answered = asyncio.Event()
+        self._heard = False  # it has asked for a message
         self._asks_on = asyncio.Event()  # it waits for a message after the last
 
     async def startup(self) -> None:
@@ -153,7 +154,15 @@ class Lifespan:
         if self.stage is State.STARTING and self.mode == "auto" and deaf:
             # ASGI: an exception on the lifespan scope means that the application doesn't support it.
             self.stage = State.UNSUPPORTED
-            logger.debug("The application doesn't support lifespan: %r", error)
+            if not self._heard:
+                logger.debug("The application doesn't support lifespan: %r", error)
+                return
+            # It seemed to understand: maybe its startup has failed, and nobody would know.
+            logger.warning(
+                "The application raised in its startup, and is taken for one without lifespan;"
+                " with lifespan 'on' that is an error",
+                exc_info=error,
+            )
             return
         if self.stage is State.STARTING:
             logger.error("Exception in the application's startup", exc_info=error)
@@ -182,6 +191,7 @@ class Lifespan:
     async def _receive(self) -> Message:
         if self.stage in (State.STOPPED, State.FAILED):
             self._asks_on.set()
+        self._heard = True
         return await self._events.get()
 
     async def _send(self, message: Message) -> None:

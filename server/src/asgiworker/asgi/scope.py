@@ -33,6 +33,6 @@ def mounted_path(root_path: str, path: str) -> str:
     (Starlette, FastAPI and Django cut `root_path` off its front), so the prefix is put back only where
     it is missing.
     """
-    if path == root_path or path.startswith(root_path + "/"):
-        return path
+    if path == root_path or path.startswith(root_path + "/") or path == "*":
+        return path  # the * of OPTIONS is the whole server (RFC 9110 §9.3.7)
     return root_path + path

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
 from asgiworker.asgi.exchange import CLOSED as BROKEN
 from asgiworker.asgi.exchange import COMPLETE, Carrier, Exchange, stems_from_disconnect, unexpected
-from asgiworker.asgi.fields import check_field, pairs
+from asgiworker.asgi.fields import BLANKS, check_field, pairs
 from asgiworker.asgi.types import ASGIApplication, Headers, Message, Scope
 
 logger = logging.getLogger("asgiworker.asgi")
@@ -356,7 +356,7 @@ class Session:
                 raise ApplicationError(f"header {name!r} of websocket.accept is the server's to send{hint}")
             # Of the connection and of framing there is nothing to say: it is a WebSocket's now.
             if special is None or special.value in ("date", "server"):
-                headers.append((name, value))
+                headers.append((name, value.strip(BLANKS)))
         self.state = OPEN
         self.channel = self.opening.carrier.accept_websocket(self, subprotocol, headers)
         return None

@@ -1,1 +1,1 @@
-"""The protocol floor: bytes in, events out; events in, bytes out. One protocol a module."""
+"""The protocol floor: bytes in, events out; events in, bytes out. A protocol a room, and what they share."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from asgiworker.asgi.scope import ASGI_VERSION, mounted_path
 from asgiworker.asgi.types import Address, Headers, Scope
-from asgiworker.protocols.handshake import Handshake
 from asgiworker.protocols.proxy import FORWARDING, read_forwarding
 from asgiworker.protocols.service import NEVER, Service
 from asgiworker.protocols.tls import tls_extension
+from asgiworker.protocols.websocket.handshake import Handshake
 
 logger = logging.getLogger("asgiworker.server")
 
@@ -76,9 +76,12 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         service = self.service
         service.connections.add(self)
+        gone = False
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if isinstance(peer, tuple):
             self.client = (peer[0], peer[1])
+        elif isinstance(local, tuple) or not local:
+            gone = True  # it has reset the connection by now, but for what it sent before
         if isinstance(local, tuple):
             self.server = (local[0], local[1])
         elif local:
@@ -97,6 +100,10 @@ class Connection(asyncio.Protocol):
         if service.admitted < service.limit_connections:
             self.admitted = True
             service.admitted += 1
+        if gone:
+            # Nobody knows any more who that was; it mustn't pass for a peer on a UNIX socket, who is trusted.
+            self.trusted_peer = self.unusual = False
+            self.abort()
 
     def hand_over(self, successor: Connection) -> None:
         """From now on the transport, and all that is known of the client, is `successor`'s.
@@ -108,7 +115,7 @@ class Connection(asyncio.Protocol):
                 setattr(successor, name, getattr(self, name))
         self.service.connections.discard(self)
         self.service.connections.add(successor)
-        self.admitted = False
+        self.admitted = self.reading_paused = False
         self.drain_waiter = None
         self.transport.set_protocol(successor)
 
@@ -302,6 +309,7 @@ class Connection(asyncio.Protocol):
     def peer(self) -> str:
         """The client, for the log."""
         if self.client is None:
-            return "a client on a UNIX socket"
+            tcp = self.server is None or self.server[1] is not None
+            return "a client that has gone" if tcp else "a client on a UNIX socket"
         host, port = self.client
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -15,7 +15,7 @@ from functools import partial
 
 from asgiworker.protocols import transport
 from asgiworker.protocols.connection import Ends
-from asgiworker.protocols.http1 import HTTP1Connection
+from asgiworker.protocols.http1.connection import HTTP1Connection
 from asgiworker.protocols.service import Service
 
 logger = logging.getLogger("asgiworker.server")
@@ -65,6 +65,8 @@ class Listener:
         """Accept no more. What was accepted goes on. Closing again does nothing."""
         if self.sock.fileno() < 0:
             return
+        if self._retry is None:
+            self._accept()  # whom the kernel has let in since the last look
         if self._retry is not None:
             self._retry.cancel()
         self.service.loop.remove_reader(self.sock)
@@ -76,6 +78,7 @@ class Listener:
             task.cancel()
 
     def _listen(self) -> None:
+        self._retry = None
         self.service.loop.add_reader(self.sock, self._accept)
 
     def _accept(self) -> None:
@@ -137,6 +140,15 @@ class Listener:
                 fast = first == transport.TLS_HANDSHAKE
         make = partial(self.make, ends)
         await transport.connect(loop, make, client, tls, patience or FOR_EVER, fast=fast)
+
+
+def by_hand(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether connections are better accepted here than by the loop's own server.
+
+    asyncio's, out of file descriptors, logs that as often as its backlog is long, each second; and who was
+    accepted in the turn in which it is closed is lost.
+    """
+    return isinstance(loop, asyncio.SelectorEventLoop)
 
 
 async def readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:

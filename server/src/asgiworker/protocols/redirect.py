@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from asgiworker.protocols.connection import Ends
-from asgiworker.protocols.head import Head, Refusal
-from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.response import STATUS_LINES
+from asgiworker.protocols.http1.connection import HTTP1Connection
+from asgiworker.protocols.http1.head import Head
+from asgiworker.protocols.http1.response import STATUS_LINES
+from asgiworker.protocols.request import Refusal
 from asgiworker.protocols.service import Service
 
 HTTPS_PORT = 443  # RFC 9110 §4.2.2

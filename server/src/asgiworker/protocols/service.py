@@ -21,10 +21,11 @@ from asgiworker.asgi.exchange import Exchange
 from asgiworker.asgi.scope import normalise_root_path
 from asgiworker.asgi.session import Session
 from asgiworker.asgi.types import ASGIApplication, Headers
-from asgiworker.protocols.head import HeadLimits, HeadParser
-from asgiworker.protocols.header_list import HeaderListReader
-from asgiworker.protocols.nghttp2 import Sessions
+from asgiworker.protocols.http1.head import HeadParser
+from asgiworker.protocols.http2.header_list import HeaderListReader
+from asgiworker.protocols.http2.nghttp2 import Sessions
 from asgiworker.protocols.proxy import TrustedPeers
+from asgiworker.protocols.request import HeadLimits
 
 if TYPE_CHECKING:
     from asgiworker.protocols.connection import Connection

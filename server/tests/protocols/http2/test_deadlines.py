@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -262,6 +263,30 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off(http2: Opener, unti
     await until(lambda: client.server.service.running)
     await until(lambda: not client.server.service.connections)
     await until(lambda: not client.server.service.running)
+
+
+async def test_an_application_may_fail_while_its_client_reads_nothing(http2: Opener, until: Until) -> None:
+    held_back = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/broken":
+            await held_back.wait()
+            raise RuntimeError("so it goes")
+        await hello(scope, receive, send)
+
+    client = await http2(app, announces={"INITIAL_WINDOW_SIZE": 2**31 - 1}, **PATIENT)
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    await client.send(("WINDOW_UPDATE", 0, 2**31 - 1 - 65535))
+    broken = await client.request(b"GET", b"/broken")
+    for _ in range(40):
+        await client.request(b"GET", b"/large")
+    service = client.server.service
+    await until(lambda: any(each.drain_waiter is not None for each in service.connections))
+    held_back.set()
+    await until(lambda: not any(each.scope["path"] == "/broken" for each in service.running))
+    gc.collect()  # what is made and never awaited is found, and is an error
+    client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+    assert (await client.answer(broken)).status == 500
 
 
 async def test_a_response_that_is_read_slowly_but_steadily_is_not_cut_off(http2: Opener) -> None:

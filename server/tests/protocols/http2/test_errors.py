@@ -10,11 +10,11 @@ import pytest
 from h2.errors import ErrorCodes
 
 from asgiworker.asgi.types import Receive, Scope, Send
-from asgiworker.protocols.http2 import HTTP2Connection
+from asgiworker.protocols.http2.connection import HTTP2Connection
 
 if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
-    from server.tests.protocols.http2.conftest import Opener
+    from server.tests.protocols.http2.conftest import Opener, Until
 
 pytestmark = pytest.mark.every_python
 
@@ -81,6 +81,27 @@ async def test_an_application_that_fails_within_its_response_is_an_internal_erro
     answer = await client.answer(stream, answer)
     assert (answer.status, answer.complete, answer.reset) == (200, False, ErrorCodes.INTERNAL_ERROR)
     await client.goes_on()
+
+
+async def test_a_client_that_breaks_the_rules_and_reads_nothing_is_told_when_it_reads_again(
+    http2: Opener, until: Until
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send({"type": "http.response.body", "body": bytes(1_000_000)})
+
+    client = await http2(app, announces={"INITIAL_WINDOW_SIZE": 2**31 - 1})
+    client.replenishes = False
+    service = client.server.service
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    await client.send(("WINDOW_UPDATE", 0, 2**31 - 1 - 65535))
+    streams = [await client.request() for _ in range(40)]
+    await until(lambda: [each for each in service.connections if each.drain_waiter])
+    await client.send(("RST_STREAM", streams[-1], ErrorCodes.CANCEL), ("DATA", streams[-1], b"more"))
+    await until(lambda: not service.running)
+    client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+    assert (await client.take("GOAWAY")).number == ErrorCodes.STREAM_CLOSED
+    await client.ended()
 
 
 async def test_an_error_of_our_own_ends_the_connection_and_no_other(

@@ -16,6 +16,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from asgiworker.asgi.types import Receive, Scope, Send
+from asgiworker.protocols.http2.floods import BUDGET, INCOME, Budget
 
 if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
@@ -324,3 +325,23 @@ async def test_a_download_read_a_kilobyte_at_a_time_is_no_flood(http2: Opener) -
         client.write(("WINDOW_UPDATE", 0, frame.length % 1000 or 1), ("WINDOW_UPDATE", stream, 1000))
     client.replenishes = True
     await client.goes_on()
+
+
+# --- the budget ---------------------------------------------------------------------------------------------
+
+
+def test_a_budget_that_is_used_up_comes_back_with_time() -> None:
+    budget = Budget(now=100.0)
+    budget.left -= BUDGET
+    assert not budget.exhausted(100.0), "the last frame was paid for"
+    budget.left -= 2
+    assert budget.exhausted(100.0)
+    assert not budget.exhausted(101.0)
+    assert budget.left == INCOME - 2
+
+
+def test_time_brings_no_more_than_there_was_at_first() -> None:
+    budget = Budget(now=100.0)
+    budget.left = -1
+    assert not budget.exhausted(1_000_000.0)
+    assert budget.left == BUDGET

@@ -8,7 +8,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from asgiworker.process.mistakes import Mistake
-from asgiworker.protocols.http2 import is_local
+from asgiworker.protocols.http2.prior_knowledge import is_local
 
 if TYPE_CHECKING:
     from server.tests.conftest import Connect

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from asgiworker.asgi.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
-    from server.tests.protocols.http2.conftest import Opener, Until
+    from server.tests.protocols.http2.conftest import Client, Opener, Until
 
 pytestmark = pytest.mark.every_python
 
@@ -44,56 +46,83 @@ class Held:
         await send({"type": "http.response.body", "body": b"hello"})
 
 
+@dataclass(frozen=True)
+class Holding:
+    """A connection with a request whose application waits to be let go."""
+
+    app: Held
+    client: Client
+    stream: int
+
+    def stop(self) -> asyncio.Future[None]:
+        """Have the server stop."""
+        return asyncio.ensure_future(self.client.server.stop())
+
+
+Hold = Callable[..., Awaitable[Holding]]
+
+
+@pytest.fixture
+def hold(http2: Opener, until: Until) -> Hold:
+    """Serve `Held` with these settings, and open a connection of that kind."""
+
+    async def start(**settings: Any) -> Holding:
+        app = Held()
+        client = await http2(app, **settings)
+        stream = await client.request(b"GET", b"/hold")
+        await until(lambda: app.calls == 1)
+        return Holding(app, client, stream)
+
+    return start
+
+
 # --- the stop -----------------------------------------------------------------------------------------------
 
 
-async def test_a_stop_says_goodbye_twice_and_lets_streams_finish(http2: Opener, until: Until) -> None:
-    app = Held()
-    client = await http2(app, graceful_timeout=10)
-    stream = await client.request(b"GET", b"/hold")
-    await until(lambda: app.calls == 1)
-    stopping = asyncio.ensure_future(client.server.stop())
+async def test_a_stop_says_goodbye_twice_and_lets_streams_finish(hold: Hold) -> None:
+    held = await hold(graceful_timeout=10)
+    client, stopping = held.client, held.stop()
     first = await client.take("GOAWAY")
     assert (first.number, first.other) == (ErrorCodes.NO_ERROR, LAST_OF_ALL)
     second = await client.take("GOAWAY")
-    assert (second.number, second.other) == (ErrorCodes.NO_ERROR, stream)
-    app.go.set()
-    assert (await client.answer(stream)).body == b"hello"
+    assert (second.number, second.other) == (ErrorCodes.NO_ERROR, held.stream)
+    # The answer to a PING before the first one would say nothing of what the client sends until it has come.
+    assert [each.kind for each in client.log if each.kind in ("GOAWAY", "PING")] == [
+        "GOAWAY",
+        "PING",
+        "GOAWAY",
+    ]
+    held.app.go.set()
+    assert (await client.answer(held.stream)).body == b"hello"
     await client.ended()
     await stopping
 
 
-async def test_a_request_that_crosses_the_first_goodbye_is_served(http2: Opener, until: Until) -> None:
+async def test_a_request_that_crosses_the_first_goodbye_is_served(hold: Hold, until: Until) -> None:
     """That is what the first one is for: its sender could not know."""
-    app = Held()
-    client = await http2(app, graceful_timeout=10)
-    held = await client.request(b"GET", b"/hold")
-    await until(lambda: app.calls == 1)
-    stopping = asyncio.ensure_future(client.server.stop())
+    held = await hold(graceful_timeout=10)
+    client, stopping = held.client, held.stop()
     await until(lambda: client.server.service.draining)
     crossing = await client.request()
     assert (await client.take("GOAWAY")).other == LAST_OF_ALL
     assert (await client.answer(crossing)).body == b"hello"
     assert (await client.take("GOAWAY")).other == crossing
-    app.go.set()
-    assert (await client.answer(held)).body == b"hello"
+    held.app.go.set()
+    assert (await client.answer(held.stream)).body == b"hello"
     await client.ended()
     await stopping
 
 
-async def test_a_request_behind_the_second_goodbye_is_not_served(http2: Opener, until: Until) -> None:
-    app = Held()
-    client = await http2(app, graceful_timeout=10)
-    held = await client.request(b"GET", b"/hold")
-    await until(lambda: app.calls == 1)
-    stopping = asyncio.ensure_future(client.server.stop())
+async def test_a_request_behind_the_second_goodbye_is_not_served(hold: Hold) -> None:
+    held = await hold(graceful_timeout=10)
+    client, stopping = held.client, held.stop()
     await client.take("GOAWAY")
     await client.take("GOAWAY")
     late = await client.request()
-    app.go.set()
-    assert (await client.answer(held)).body == b"hello"
+    held.app.go.set()
+    assert (await client.answer(held.stream)).body == b"hello"
     await client.ended()
-    assert app.calls == 1
+    assert held.app.calls == 1
     assert not [f for f in client.log if f.stream == late and f.kind == "HEADERS"]
     await stopping
 
@@ -147,12 +176,10 @@ async def test_a_stream_without_end_is_told_and_may_say_goodbye(http2: Opener) -
     await stopping
 
 
-async def test_what_takes_too_long_is_cut_off(http2: Opener, until: Until) -> None:
-    app = Held()
-    client = await http2(app, graceful_timeout=0.2)
-    stream = await client.request(b"GET", b"/hold")
-    await until(lambda: app.calls == 1)
-    await asyncio.wait_for(client.server.stop(), 5)
+async def test_what_takes_too_long_is_cut_off(hold: Hold) -> None:
+    held = await hold(graceful_timeout=0.2)
+    client, stream = held.client, held.stream
+    await asyncio.wait_for(held.stop(), 5)
     await client.ended()
     assert not [
         f for f in client.log if f.stream == stream and f.kind == "HEADERS" and "END_STREAM" in f.flags
@@ -185,15 +212,12 @@ async def test_a_request_too_many_is_503_and_the_connection_goes_on(http2: Opene
     await client.goes_on()
 
 
-async def test_requests_are_counted_over_all_connections(http2: Opener, until: Until) -> None:
-    app = Held()
-    client = await http2(app, limit_requests=1)
-    other = await http2.connect(client.server)
-    held = await client.request(b"GET", b"/hold")
-    await until(lambda: app.calls == 1)
+async def test_requests_are_counted_over_all_connections(http2: Opener, hold: Hold) -> None:
+    held = await hold(limit_requests=1)
+    other = await http2.connect(held.client.server)
     assert (await other.get()).status == 503
-    app.go.set()
-    assert (await client.answer(held)).status == 200
+    held.app.go.set()
+    assert (await held.client.answer(held.stream)).status == 200
     assert (await other.get()).status == 200
 
 

@@ -58,7 +58,7 @@ async def test_a_request_is_sent_to_the_same_place_over_https(
 
 
 async def test_443_is_where_https_is_and_goes_without_saying(mirror: Mirror, open_wire: Any):
-    from asgiworker.protocols.head import HeadParser
+    from asgiworker.protocols.http1.head import HeadParser
     from asgiworker.protocols.redirect import RedirectConnection
 
     connection = RedirectConnection(open_wire.service(mirror), port=443)

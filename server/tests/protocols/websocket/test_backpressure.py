@@ -10,6 +10,7 @@ import pytest
 from asgiworker.asgi.errors import ClientDisconnected
 
 if TYPE_CHECKING:
+    from asgiworker.asgi.types import Receive, Scope, Send
     from server.tests.protocols.websocket.conftest import Application, Meet, Peer, Serve, Until
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -195,3 +196,50 @@ async def test_a_ping_that_cannot_be_answered_yet_is_answered_later_once(meet: M
         pongs.append(frame.payload)
     assert len(pongs) < 10
     await sending
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_sending_to_a_peer_that_is_gone_raises_at_once(
+    serve: Serve, caplog: pytest.LogCaptureFixture, tls: bool
+) -> None:
+    """Not only when the loop has turned: the transports log each write that gets nowhere."""
+    sent, raised = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "tick"})
+                sent.set()
+        except OSError:
+            raised.set()
+            assert (await receive())["code"] == 1006
+            raise
+
+    served = await serve(app, tls=tls)
+    peer = await served.open()
+    await asyncio.wait_for(sent.wait(), 10)
+    peer.reset()
+    await asyncio.wait_for(raised.wait(), 10)
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+async def test_what_compresses_well_does_not_keep_the_loop_from_turning(serve: Serve) -> None:
+    sent = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            await send({"type": "websocket.send", "bytes": bytes(10_000)})
+            sent += 1
+
+    served = await serve(app)
+    peer = await served.open("/", ("sec-websocket-extensions", "permessage-deflate"))
+    for _ in range(20):
+        before = sent
+        await asyncio.sleep(0)
+        assert sent - before <= 20  # of 80 KiB
+    peer.reset()

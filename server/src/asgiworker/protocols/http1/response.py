@@ -20,9 +20,10 @@ from asgiworker.asgi.exchange import (
     Wait,
 )
 from asgiworker.asgi.types import Headers
-from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Connection, Ends
-from asgiworker.protocols.head import PLAIN, Head, Routing
+from asgiworker.protocols.http1.chunked import ChunkedDecoder
+from asgiworker.protocols.http1.head import Head
+from asgiworker.protocols.request import PLAIN, Routing
 from asgiworker.protocols.sendfile import announce, measure, open_file, send_region
 from asgiworker.protocols.service import Service
 

@@ -1,4 +1,4 @@
-"""What a request costs on HTTP/2, counted as in `test_call_count`: Python-level calls of our own code."""
+"""What a request costs on HTTP/2, counted as for HTTP/1.1: Python-level calls of our own code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import ngh2
 import pytest
 
 import asgiworker
-from asgiworker.protocols.http2 import HTTP2Connection
+from asgiworker.protocols.http2.connection import HTTP2Connection
 
 if TYPE_CHECKING:
     from asgiworker.asgi.types import Receive, Scope, Send

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from asgiworker.protocols.head import HeadLimits, Refusal
+from asgiworker.protocols.request import HeadLimits, Refusal
 
 # chunk-size [chunk-ext]: an extension is discarded, but it must not hide control characters.
 SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t -~\x80-\xff]*)?")

@@ -8,7 +8,7 @@ RFC 9110 doesn't is refused here, with the same status as on HTTP/1.1.
 from __future__ import annotations
 
 from asgiworker.asgi.types import Headers
-from asgiworker.protocols.head import HOST, LLHTTP_METHODS, PLAIN, HeadLimits, Refusal, Routing
+from asgiworker.protocols.request import HOST, LLHTTP_METHODS, PLAIN, HeadLimits, Refusal, Routing
 
 FIELD_OVERHEAD = 32  # RFC 9113 §6.5.2: what a field counts for beside its name and value
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.head import PLAIN, Refusal
-from asgiworker.protocols.header_list import HeaderList, HeaderListReader, MalformedRequest
+from asgiworker.protocols.http2.header_list import HeaderList, HeaderListReader, MalformedRequest
+from asgiworker.protocols.request import PLAIN, Refusal
 
 pytestmark = pytest.mark.every_python
 

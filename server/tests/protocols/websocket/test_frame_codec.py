@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from asgiworker.protocols.frames import (
+from asgiworker.protocols.websocket.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

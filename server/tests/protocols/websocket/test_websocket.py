@@ -15,9 +15,9 @@ from asgiworker.asgi.exchange import COMPLETE
 from asgiworker.asgi.session import Opening, Session
 from asgiworker.asgi.types import Message, Scope
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.frames import FIN, PING, PONG, TEXT, close_frame, control_frame, head
 from asgiworker.protocols.service import NEVER, Service
-from asgiworker.protocols.websocket import CONTROL_RATE, JOIN_BOUND, WebSocket
+from asgiworker.protocols.websocket.frames import FIN, PING, PONG, TEXT, close_frame, control_frame, head
+from asgiworker.protocols.websocket.websocket import CONTROL_RATE, JOIN_BOUND, WebSocket
 
 ACCEPT: Message = {"type": "websocket.accept"}
 
@@ -80,6 +80,9 @@ class Recorder:
     async def drained(self) -> None:
         if self.drain_waiter is not None:
             await self.drain_waiter
+
+    def is_closing(self) -> bool:
+        return False
 
     def unsent(self) -> int:
         return self.left

@@ -19,26 +19,28 @@ from asgiworker.asgi.exchange import (
     STARTED,
     WAITING,
     Exchange,
+    forgo,
 )
 from asgiworker.asgi.scope import ASGI_VERSION
 from asgiworker.asgi.session import Opening, Session
 from asgiworker.asgi.types import Address, Headers, Scope
-from asgiworker.protocols.chunked import ChunkedDecoder
 from asgiworker.protocols.connection import Ends
-from asgiworker.protocols.handshake import Handshake, check_upgrade
-from asgiworker.protocols.head import EMPTY_LINES, PLAIN, REQUEST_LINE, Head, Refusal, Routing
-from asgiworker.protocols.http2 import HTTP2Connection, takes_prior_knowledge
-from asgiworker.protocols.nghttp2 import PREFACE
-from asgiworker.protocols.response import DRAIN_BOUND, STATUS_LINES, ResponseSide
+from asgiworker.protocols.http1.chunked import ChunkedDecoder
+from asgiworker.protocols.http1.head import EMPTY_LINES, REQUEST_LINE, Head
+from asgiworker.protocols.http1.response import DRAIN_BOUND, STATUS_LINES, ResponseSide
+from asgiworker.protocols.http2.connection import HTTP2Connection
+from asgiworker.protocols.http2.nghttp2 import PREFACE
+from asgiworker.protocols.http2.prior_knowledge import takes_prior_knowledge
+from asgiworker.protocols.lingering import Lingering
+from asgiworker.protocols.request import PLAIN, Refusal, Routing
 from asgiworker.protocols.service import NEVER, Service
-from asgiworker.protocols.websocket import WebSocket, WebSocketConnection
+from asgiworker.protocols.websocket.handshake import Handshake, check_upgrade
+from asgiworker.protocols.websocket.upgrade import WebSocketConnection
+from asgiworker.protocols.websocket.websocket import WebSocket
 
 logger = logging.getLogger("asgiworker.server")
 
 HIGH_WATER = 65536  # bytes of request that may wait before reading pauses
-LINGER_BOUND = 4 * 1024 * 1024  # bytes read away after a last response, so that the client gets to see it
-LINGER = 2.0  # seconds for that
-
 HTTP2_HEAD = PREFACE[: PREFACE.index(b"SM")]  # what of HTTP/2's preface looks like a request
 
 
@@ -62,8 +64,7 @@ class HTTP1Connection(ResponseSide):
         "discard_left",
         "handshake",
         "head_size",
-        "lingered",
-        "lingering",
+        "over",
         "ready",
         "request_client",
         "scanned",
@@ -76,8 +77,7 @@ class HTTP1Connection(ResponseSide):
         self.ready = True  # between requests, with nothing received, nothing unsent and nothing wrong
         self.awaiting_head = False  # a head has begun, and its deadline runs
         self.scanned = 0  # bytes of it that were looked through
-        self.lingering = False  # nothing that the client still sends matters
-        self.lingered = 0  # bytes read away since
+        self.over = False  # another protocol has taken over, or there is nothing more to say
         # The request at hand.
         self.head_size = 0
         self.request_client: Address | None = None  # who sent it, by the word of a trusted proxy
@@ -106,11 +106,8 @@ class HTTP1Connection(ResponseSide):
     def advance(self) -> None:
         """Understand as much of the buffer as can be understood now."""
         while self.buffer and not self.transport.is_closing():
-            if self.lingering:
-                self.lingered += len(self.buffer)
+            if self.over:
                 self.buffer = b""
-                if self.lingered > LINGER_BOUND:
-                    self.abort()
             elif self.body_left or self.decoder is not None:
                 self.receive_body()
             elif self.exchange is not None or self.drain_waiter is not None:
@@ -127,7 +124,7 @@ class HTTP1Connection(ResponseSide):
             self.advance()
             if self.exchange is None and self.drain_waiter is None:
                 self.resume_reading()
-                self.ready = not (self.buffer or self.lingering)
+                self.ready = not (self.buffer or self.over)
                 if self.peer_finished and not self.transport.is_closing():
                     self.close()
         except Exception as error:
@@ -232,7 +229,7 @@ class HTTP1Connection(ResponseSide):
         """The client speaks HTTP/2 from here on; these are its first bytes."""
         successor = HTTP2Connection(self.service)
         self.buffer = b""
-        self.lingering = True
+        self.over = True
         self.hand_over(successor)
         successor.begin(data)
 
@@ -277,8 +274,7 @@ class HTTP1Connection(ResponseSide):
         ended = partial(self.websocket_ended, opening)
         data, self.buffer, self.exchange = self.buffer, b"", None
         connection = WebSocketConnection(self, session, handshake.deflate, ended)
-        self.lingering = True
-        self.reading_paused = False
+        self.over = True
         connection.begin(data)
         return connection.websocket
 
@@ -367,7 +363,7 @@ class HTTP1Connection(ResponseSide):
             exchange.state = COMPLETE
             body = b"Internal Server Error"
             exchange.sent = len(body)
-            self.send_response(exchange, body)
+            forgo(self.send_response(exchange, body))
         else:
             if unanswered:
                 exchange.status = 0  # for the access log: whatever it was to be, nobody got it
@@ -424,7 +420,7 @@ class HTTP1Connection(ResponseSide):
     def resume_writing(self) -> None:
         """The client has read enough: go on with a request that waited for that, too."""
         super().resume_writing()
-        if self.exchange is None and not self.lingering:
+        if self.exchange is None and not self.over:
             self.service.loop.call_soon(self.resume, context=self.service.context)
 
     def refuse(self, refusal: Refusal, data: bytes = b"") -> None:
@@ -501,28 +497,28 @@ class HTTP1Connection(ResponseSide):
             )  # fmt: skip
 
     def linger(self) -> None:
-        """Close our side, and read away for a while what the client still sends (RFC 9112 §9.6).
-
-        Closing with unread data would reset the connection, and could take the response with it.
-        """
-        service = self.service
-        self.lingering = True
+        """All is said. On TLS there is no half-close: it has an end of its own."""
+        self.over = True
         self.ready = self.keep_alive = False
         self.exchange = None
         self.buffer = b""
         self.body_left, self.decoder = 0, None
-        if self.peer_finished or not self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.peer_finished:
+            Lingering(self)
+        else:
             self.close()
-            return
-        self.deadline = service.deadline(LINGER)
-        self.write_deadline = service.deadline(service.policy.timeout_stall)
-        self.write_mark = self.transport.get_write_buffer_size()
-        self.transport.write_eof()
-        self.resume_reading()
 
     def connection_made(self, transport: object) -> None:
         """A client has connected; where too many have, it is told to come back."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        self.transport = transport  # type: ignore[assignment]
+        try:
+            self.greet()
+        except Exception as error:
+            self.failed(error)
+
+    def greet(self) -> None:
+        """See who has connected, and what it speaks."""
+        super().connection_made(self.transport)
         if getattr(self.transport.get_extra_info("ssl_object"), "plain", False):
             self.refuse(Refusal(400, "this port speaks HTTPS, and the request came in plain HTTP"))
             return
@@ -538,7 +534,7 @@ class HTTP1Connection(ResponseSide):
         """The client has closed its sending side; it may still read (RFC 9112 §9.6 allows a half-close)."""
         self.peer_finished = True
         exchange = self.exchange
-        if self.lingering or self.tls is not None or self.body_left or self.decoder is not None:
+        if self.over or self.tls is not None or self.body_left or self.decoder is not None:
             return False  # nothing more can be made of it
         if exchange is None:
             # A whole request may wait for `resume`, or the end of the last response for its reader.
@@ -551,7 +547,7 @@ class HTTP1Connection(ResponseSide):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         exchange, self.exchange = self.exchange, None
-        self.lingering = True
+        self.over = True
         super().connection_lost(exc)
         if exchange is not None:
             if exchange.state is not COMPLETE:
@@ -563,14 +559,7 @@ class HTTP1Connection(ResponseSide):
     def overdue(self, now: float) -> None:
         """A deadline for the client's sending has passed."""
         policy, service = self.service.policy, self.service
-        if self.lingering:
-            if self.transport.get_write_buffer_size():
-                self.deadline = service.deadline(
-                    LINGER
-                )  # it is still reading; the stall deadline watches over that
-            else:
-                self.abort()
-        elif self.exchange is not None:
+        if self.exchange is not None:
             received = self.body_received - self.body_seen
             if self.reading_paused or received >= policy.body_rate * policy.timeout_body:
                 self.body_seen = self.body_received
@@ -584,7 +573,7 @@ class HTTP1Connection(ResponseSide):
 
     def retire(self) -> None:
         """The server stops: an idle connection ends soon, a busy one with its response."""
-        if self.exchange is None and not self.awaiting_head and not self.lingering:
+        if self.exchange is None and not self.awaiting_head and not self.over:
             service = self.service
             self.deadline = min(self.deadline, service.now + service.idle)
 

@@ -78,7 +78,7 @@ Event = str | bytes | Control | Closed | Failure
 
 
 class Inflater(Protocol):
-    """Decompresses messages, a piece at a time: see `asgiworker.protocols.deflate`."""
+    """Decompresses messages, a piece at a time: see `asgiworker.protocols.websocket.deflate`."""
 
     def inflate(self, data: bytes, last: bool) -> Iterator[tuple[bytes, bool]]:
         """What `data` gives, in pieces of bounded size, and of each whether another one follows.

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from asgiworker.process.settings import Settings
-from asgiworker.protocols import head
-from asgiworker.protocols.head import PLAIN, Head, HeadParser, Refusal, Routing, read_routing, resolve_target
+from asgiworker.protocols.http1 import head
+from asgiworker.protocols.http1.head import Head, HeadParser, read_routing, resolve_target
+from asgiworker.protocols.request import PLAIN, Refusal, Routing
 
 pytestmark = pytest.mark.every_python
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from asgiworker.asgi.exchange import COMPLETE, Exchange
 from asgiworker.asgi.session import Opening, Session
 from asgiworker.asgi.types import Headers
-from asgiworker.protocols.handshake import Handshake
-from asgiworker.protocols.nghttp2 import EngineError, ErrorCode
+from asgiworker.protocols.http2.nghttp2 import EngineError, ErrorCode
+from asgiworker.protocols.http2.stream import HIGH_WATER, LINGER, STATUSES, Stream
 from asgiworker.protocols.service import Service
-from asgiworker.protocols.stream import HIGH_WATER, LINGER, STATUSES, Stream
-from asgiworker.protocols.websocket import WebSocket
+from asgiworker.protocols.websocket.handshake import Handshake
+from asgiworker.protocols.websocket.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from asgiworker.protocols.http2 import HTTP2Connection
+    from asgiworker.protocols.http2.connection import HTTP2Connection
 
 
 class Tunnel(Stream):
@@ -110,7 +110,7 @@ class Tunnel(Stream):
         self.receive(b"", True)
         if self.websocket is not None:
             self.request_complete = False  # the stream itself isn't ended, and never will be
-            self.connection.unread.append(self)
+            self.connection.windows.unread.append(self)
 
     # --- bytes leave
 
@@ -128,7 +128,7 @@ class Tunnel(Stream):
             connection.flush()
             if connection.queued(self.id) > HIGH_WATER and self.id in connection.streams:
                 self.drain_waiter = self.service.loop.create_future()
-                connection.waiting.add(self)
+                connection.windows.waiting.add(self)
 
     def write_parts(self, parts: list[bytes]) -> None:
         """Send several buffers."""
@@ -138,6 +138,10 @@ class Tunnel(Stream):
         """Wait until the client has opened its window."""
         if self.drain_waiter is not None:
             await asyncio.shield(self.drain_waiter)
+
+    def is_closing(self) -> bool:
+        """Whether nothing that is written now gets anywhere."""
+        return self.connection.transport.is_closing()
 
     def resume(self) -> None:
         """There is room again, or nobody to make room for."""
@@ -168,7 +172,7 @@ class Tunnel(Stream):
 
     def drain(self) -> None:
         """The handshake is denied: a tunnel that doesn't come to be has nothing to be read away."""
-        self.connection.unread.append(self)
+        self.connection.windows.unread.append(self)
 
     def close(self) -> None:
         """End our side after what was written, and give the client a moment to end its own."""

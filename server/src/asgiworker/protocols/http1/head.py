@@ -8,12 +8,21 @@ next, and a connection that waits for one holds no parser.
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 import httptools
 
 from asgiworker.asgi.scope import decode_path
 from asgiworker.asgi.types import Headers
+from asgiworker.protocols.request import (
+    HOST,
+    LITERAL,
+    LLHTTP_METHODS,
+    NAME,
+    PLAIN,
+    HeadLimits,
+    Refusal,
+    Routing,
+)
 
 # --- grammar ---------------------------------------------------------------------------------------------
 
@@ -24,13 +33,9 @@ REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9]\.[0-9])\r\n
 USUAL_LINE = re.compile(rb"([A-Z-]++) (/[!\"$-~]*+) HTTP/1\.1")
 TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:", re.IGNORECASE)
-# RFC 3986 §3.2.2: a registered name, an IPv4 address or an IP literal; the port may be left empty.
-_NAME = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
-_LITERAL = rb"\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+)\]"
-HOST = re.compile(rb"(?:" + _LITERAL + rb"|" + _NAME + rb")(?::[0-9]{0,5})?")
 # RFC 9112 §3.2.2, without userinfo (RFC 9110 §4.2.4).
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
-AUTHORITY_FORM = re.compile(rb"(?:" + _LITERAL + rb"|" + _NAME + rb"):[0-9]{1,5}")
+AUTHORITY_FORM = re.compile(rb"(?:" + LITERAL + rb"|" + NAME + rb"):[0-9]{1,5}")
 # What no byte that is still to come can put right: a bare LF, a bare CR, a control character.
 HOPELESS = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -38,13 +43,6 @@ EMPTY_LINES = re.compile(rb"(?:\r\n)+")  # RFC 9112 §2.2: ignored before a requ
 FOLDED = re.compile(rb"\r\n[ \t]")  # RFC 9112 §5.2
 
 CONTENT_LENGTH_BOUND = 2**63
-
-# The methods of HTTP that llhttp knows; to others it has no more to say than that.
-LLHTTP_METHODS = frozenset(
-    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL"
-    b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
-    b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
-)
 
 # Request fields that speak to the server itself; a head that has none of them takes the short way.
 ROUTING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"te"))
@@ -63,55 +61,6 @@ _SECRETS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 _UNREPEATED = _SECRETS | {b"sec-websocket-key"}  # which is another one in each handshake
 _METHODS = {name: name.decode() for name in LLHTTP_METHODS - {b"CONNECT"}}
 
-
-class Refusal(Exception):
-    """A request that the server answers with an error itself; the application never sees it.
-
-    Attributes:
-        status: the status of the answer.
-        reason: one sentence, for the answer's body and the log.
-        headers: fields that belong to it.
-    """
-
-    def __init__(self, status: int, reason: str, headers: Headers | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.headers: Headers = headers or []
-
-
-class HeadLimits(Protocol):
-    """The limits on a request head, in bytes and numbers; 0 is no limit."""
-
-    @property
-    def limit_request_line(self) -> int: ...
-    @property
-    def limit_request_head(self) -> int: ...
-    @property
-    def limit_request_fields(self) -> int: ...
-    @property
-    def limit_request_field_size(self) -> int: ...
-
-
-class Routing:
-    """What the fields that speak to the server itself say: framing, connection, expectation.
-
-    Attributes:
-        length: the declared Content-Length; 0 if there is none.
-        chunked: the body is chunked.
-        upgrade: the protocols that the client would like to go on with, lower-case (RFC 9110 §7.8).
-    """
-
-    __slots__ = ("chunked", "expects_continue", "keep_alive", "length", "takes_trailers", "upgrade")
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.chunked = self.expects_continue = self.takes_trailers = False
-        self.length = 0
-        self.upgrade: frozenset[bytes] | set[bytes] = frozenset()
-
-
-PLAIN = Routing(keep_alive=True)  # of an HTTP/1.1 head with none of those fields
 
 # PERF: a tuple, for an object with a constructor of its own would cost a call for each request.
 Head = tuple[str, bytes, str, Headers, dict[bytes, bytes], Routing, str, bytes, bytes]

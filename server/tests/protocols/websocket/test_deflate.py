@@ -8,8 +8,18 @@ import zlib
 
 import pytest
 
-from asgiworker.protocols.deflate import STEP, Deflate, agree
-from asgiworker.protocols.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, Event, Failure, Reader, head
+from asgiworker.protocols.websocket.deflate import STEP, Deflate, agree
+from asgiworker.protocols.websocket.frames import (
+    BINARY,
+    CONTINUATION,
+    FIN,
+    RSV1,
+    TEXT,
+    Event,
+    Failure,
+    Reader,
+    head,
+)
 
 MEBIBYTE = 1024 * 1024
 

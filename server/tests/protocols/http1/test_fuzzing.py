@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.chunked import EXTENSIONS_BOUND, ChunkedDecoder
-from asgiworker.protocols.head import HeadParser, Refusal
+from asgiworker.protocols.http1.chunked import EXTENSIONS_BOUND, ChunkedDecoder
+from asgiworker.protocols.http1.head import HeadParser
 from asgiworker.protocols.proxy import ProxyHeaderError, TrustedPeers, read_forwarding, read_proxy_header
+from asgiworker.protocols.request import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ class Outcome:
 async def outcome_of(wire: Wire, mirror: Mirror, pieces: list[bytes], turns: bool) -> Outcome:
     """Send the pieces; then check what has to hold whatever they were."""
     mirror.seen.clear()
-    connection, service = wire.connection, wire.service
+    service = wire.service
     for piece in pieces:
         if wire.paused_reading:
             await wire.settle()
@@ -109,7 +110,7 @@ async def outcome_of(wire: Wire, mirror: Mirror, pieces: list[bytes], turns: boo
     # Our own code never broke.
     assert service.failures == 0
     # No client is waited for without a deadline.
-    assert wire.ended or connection.deadline < float("inf")
+    assert wire.ended or wire.protocol.deadline < float("inf")
     # What was sent is well-formed, in order, and complete.
     responses = wire.responses(
         *[seen.scope["method"] for seen in mirror.seen], *["HEAD"] * head_refused(wire)
@@ -256,14 +257,14 @@ async def live_through(open_wire: OpenWire, app: Application, steps: list[bytes 
     service = wire.service
     for step in steps:
         if isinstance(step, bytes):
-            if not wire.paused_reading and not wire.connection.peer_finished:
+            if not wire.paused_reading and not wire.half_closed:
                 wire.feed(step)
             continue
         await take_place(wire, step)
     await wire.settle()
     wire.take()
     await wire.settle()
-    assert wire.ended or wire.connection.deadline < float("inf") or service.running
+    assert wire.ended or wire.protocol.deadline < float("inf") or service.running
     wire.leave()
     await wire.settle()
     # Each request is in the access log once, answered or not; and what was refused at the end.
@@ -281,12 +282,12 @@ async def take_place(wire: Wire, event: str) -> None:
         wire.reads = False
     elif event == "read":
         wire.take()
-    elif event == "half-close" and not wire.connection.peer_finished:
+    elif event == "half-close" and not wire.half_closed:
         wire.half_close()
     elif event == "leave":
         wire.leave()
     elif event == "deadline" and not wire.closing:
-        connection = wire.connection
+        connection = wire.protocol
         moment = min(connection.deadline, connection.write_deadline)
         if moment < float("inf"):
             connection.sweep(moment)

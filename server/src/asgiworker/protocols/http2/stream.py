@@ -23,21 +23,23 @@ from asgiworker.asgi.exchange import (
     WAITING,
     Exchange,
     Wait,
+    forgo,
 )
+from asgiworker.asgi.fields import BLANKS
 from asgiworker.asgi.types import Address, Headers
-from asgiworker.protocols.head import PLAIN, Refusal
-from asgiworker.protocols.header_list import HeaderList, RequestHead
-from asgiworker.protocols.nghttp2 import EngineError, ErrorCode
+from asgiworker.protocols.http2.header_list import HeaderList, RequestHead
+from asgiworker.protocols.http2.nghttp2 import EngineError, ErrorCode
+from asgiworker.protocols.http2.windows import LOW_WATER
+from asgiworker.protocols.request import PLAIN, Refusal
 from asgiworker.protocols.sendfile import announce, measure, open_file
 from asgiworker.protocols.service import NEVER
 
 if TYPE_CHECKING:
-    from asgiworker.protocols.http2 import HTTP2Connection
+    from asgiworker.protocols.http2.connection import HTTP2Connection
 
 logger = logging.getLogger("asgiworker.server")
 
 HIGH_WATER = 65536  # bytes of a stream that may wait for its window before `send()` waits, too
-LOW_WATER = 32768  # and how many are few enough again
 DRAIN_BOUND = 65536  # bytes of a request that are read away after its answer, rather than reset its stream
 LINGER = 2.0  # seconds for that
 PIECE = 131072  # bytes of a file read at a time
@@ -136,7 +138,7 @@ class Stream:
             if complete:
                 self.acknowledge(self.unacknowledged)
             elif self.unacknowledged > DRAIN_BOUND:
-                self.connection.unread.append(self)
+                self.connection.windows.unread.append(self)
             return
         limit = self.connection.service.policy.limit_body
         if 0 < limit < self.body_received:
@@ -224,7 +226,7 @@ class Stream:
             lower = name.lower()
             if lower in CONNECTION_SPECIFIC or (lower == b"content-length" and exchange.status == 204):
                 continue
-            field = (lower, value)
+            field = (lower, value.strip(BLANKS))
             fields.append(field)
             if lower not in _SECRETS and len(lower) + len(value) <= _SIZE_BOUND:
                 if len(FIELDS) >= _FIELDS_BOUND:
@@ -287,7 +289,7 @@ class Stream:
             connection.flush_later()
             if self.drain_waiter is None:
                 self.drain_waiter = connection.service.loop.create_future()
-                connection.waiting.add(self)
+                connection.windows.waiting.add(self)
             await asyncio.shield(self.drain_waiter)
         if connection.drain_waiter is not None:
             await connection.drained()
@@ -295,7 +297,7 @@ class Stream:
     def resume(self) -> None:
         """There is room again, or nobody to make room for."""
         waiter, self.drain_waiter = self.drain_waiter, None
-        self.connection.waiting.discard(self)
+        self.connection.windows.waiting.discard(self)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -333,9 +335,7 @@ class Stream:
             promised = self.engine.send_push_promise(self.id, fields)
         except EngineError:
             return
-        connection.begin_request(promised, fields, True)
-        connection.call_applications()
-        connection.flush_later()
+        connection.push(promised, fields)
 
     def inform(self, status: int, fields: Headers) -> None:
         """An informational response."""
@@ -376,7 +376,8 @@ class Stream:
             exchange.state = TRAILERS
         else:
             exchange.state = COMPLETE
-            self.send_data(exchange, b"", True)
+            if wait := self.send_data(exchange, b"", True):
+                await wait
 
     async def send_region(self, exchange: Exchange, file: int, position: int, count: int) -> None:
         """Read a file piece by piece, in a thread, as fast as the client takes it."""
@@ -434,7 +435,7 @@ class Stream:
     def drain(self) -> None:
         """The response is complete, the request isn't: read some of it away, or don't let it come."""
         if self.head[4].length - self.body_received > DRAIN_BOUND:
-            self.connection.unread.append(self)
+            self.connection.windows.unread.append(self)
         else:
             self.due_in(LINGER)
 
@@ -514,7 +515,7 @@ class Stream:
         exchange = self.exchange
         if exchange is None or exchange.state is COMPLETE:
             if not self.request_complete:
-                self.connection.unread.append(self)
+                self.connection.windows.unread.append(self)
         elif self.request_complete:
             exchange.disconnect()
             if self.connection.service.policy.cancel_on_disconnect:
@@ -542,7 +543,7 @@ class Stream:
             exchange.state = COMPLETE
             body = b"Internal Server Error"
             exchange.sent = len(body)
-            self.send_response(exchange, body)
+            forgo(self.send_response(exchange, body))
             return
         if unanswered:
             exchange.status = 0  # for the access log: whatever it was to be, nobody got it

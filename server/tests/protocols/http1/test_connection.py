@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import asgiworker
-from asgiworker.protocols.http1 import HIGH_WATER, LINGER_BOUND
-from asgiworker.protocols.response import DRAIN_BOUND
+from asgiworker.protocols.http1.connection import HIGH_WATER
+from asgiworker.protocols.http1.response import DRAIN_BOUND
+from asgiworker.protocols.lingering import LINGER_BOUND
 
 if TYPE_CHECKING:
     from asgiworker.asgi.types import Message, Receive, Scope, Send
@@ -1242,8 +1243,7 @@ async def test_an_exception_of_our_own_ends_one_connection_and_is_counted(
     open_wire: OpenWire, answer: Make, caplog: pytest.LogCaptureFixture
 ):
     service = open_wire.service(answer(b"fine"))
-    broken, sound = open_wire(service), open_wire(service)
-    broken.connection.client = None  # as a UNIX socket, to see the log say so
+    broken, sound = open_wire(service, peer="", local="/run/app"), open_wire(service)
     broken.is_closing = not_to_be_asked  # type: ignore[method-assign]
     with caplog.at_level(logging.ERROR, "asgiworker.server"):
         await broken.send(GET[:5])

@@ -9,8 +9,8 @@ import pytest
 
 from asgiworker.asgi.types import Headers
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.handshake import Handshake, accept_key, check_connect, check_upgrade
-from asgiworker.protocols.head import Refusal, Routing
+from asgiworker.protocols.request import Refusal, Routing
+from asgiworker.protocols.websocket.handshake import Handshake, accept_key, check_connect, check_upgrade
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 GOOD: Headers = [(b"host", b"example.org"), (b"sec-websocket-key", KEY), (b"sec-websocket-version", b"13")]

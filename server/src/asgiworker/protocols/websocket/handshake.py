@@ -13,8 +13,8 @@ from typing import Protocol
 
 from asgiworker.asgi.fields import TOKEN
 from asgiworker.asgi.types import Headers
-from asgiworker.protocols.deflate import Deflate, agree
-from asgiworker.protocols.head import Refusal, Routing
+from asgiworker.protocols.request import Refusal, Routing
+from asgiworker.protocols.websocket.deflate import Deflate, agree
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 VERSION = b"13"

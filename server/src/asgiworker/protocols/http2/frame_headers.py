@@ -3,7 +3,7 @@
 nghttp2 lets some frames pass without a word: on streams that are closed, of a priority scheme that it no
 longer knows, of types that nobody knows; and it counts few of those that cost a client nothing and the server
 some work. So each frame's nine bytes are looked at here: for what RFC 9113 forbids and nghttp2 doesn't, and
-against a budget, which frames without progress use up.
+for what they cost (`floods`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Container
 
-from asgiworker.protocols.nghttp2 import PREFACE, ErrorCode
+from asgiworker.protocols.http2.floods import COSTS, EMPTY, SAVINGS, Budget
+from asgiworker.protocols.http2.nghttp2 import PREFACE, ErrorCode
 
 _HEADER = struct.Struct(">BHBBL").unpack_from  # length in two parts, type, flags, stream
 _NUMBER = struct.Struct(">L").unpack_from
@@ -24,15 +25,6 @@ PRIORITY_UPDATE = 0x10  # RFC 9218 §7.1
 END_STREAM = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
-
-BUDGET = 2000  # what a client may use up at once
-INCOME = 100  # what it gets again in a second
-COMPLETED = 4  # for each request that it lets be answered
-OUTPUT = 9  # and one for so many bytes that it lets be sent to it, as a power of two
-SAVINGS = 50 * BUDGET  # what it can save up
-# By type of frame. A HEADERS frame costs an exchange, and their number is limited otherwise.
-COSTS = (0, 0, 1, 4, 4, 4, 2, 4, 1, 2) + (1,) * 246
-RESET = 4  # for each stream that we are driven to reset
 
 REMEMBERED = 1000  # streams that are known to have ended, or nearly
 HUGE = 2**30  # a window's increment from which on it may go over its bound at once
@@ -47,7 +39,11 @@ class Violation(Exception):
 
 
 class FrameHeaders:
-    """Follows the frame headers of one connection, from its preface on."""
+    """Follows the frame headers of one connection, from its preface on.
+
+    Args:
+        budget: of its client.
+    """
 
     __slots__ = (
         "_goes_on",
@@ -58,13 +54,11 @@ class FrameHeaders:
         "_used",
         "budget",
         "ended",
-        "income_at",
         "unfinished",
     )
 
-    def __init__(self, now: float) -> None:
-        self.budget = BUDGET
-        self.income_at = now
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         # Streams on which the client may send nothing more, for it has ended or reset them itself.
         self.ended: set[int] = set()
         self.unfinished = True  # the preface, or a head: part of it has come
@@ -91,11 +85,11 @@ class FrameHeaders:
         size, position = len(data), start + self._skip
         shift = 0
         kind, flags = -1, 0
-        ended = self.ended
+        ended, budget = self.ended, self.budget
         if len(ended) > REMEMBERED:
             ended.clear()
-        if self.budget > SAVINGS:
-            self.budget = SAVINGS
+        if budget.left > SAVINGS:
+            budget.left = SAVINGS
         if self._rest:
             shift = len(self._rest)
             data = self._rest + data
@@ -118,9 +112,9 @@ class FrameHeaders:
                 if stream in ended:
                     raise Violation(ErrorCode.STREAM_CLOSED, "DATA on a stream that the client had ended")
                 if (not length or flags & PADDED) and not flags & END_STREAM:
-                    self.budget -= 1
+                    budget.left -= EMPTY
             else:
-                self.budget -= COSTS[kind]
+                budget.left -= COSTS[kind]
                 if kind == RST_STREAM:
                     ended.add(stream)
                 elif kind == PRIORITY:
@@ -149,12 +143,6 @@ class FrameHeaders:
         elif self.unfinished and position <= size:
             self.unfinished = self._goes_on
         return size - shift
-
-    def exhausted(self, now: float) -> bool:
-        """Whether the client has used up its budget, with what it has got again by `now`."""
-        self.budget = min(BUDGET, self.budget + int((now - self.income_at) * INCOME))
-        self.income_at = now
-        return self.budget < 0
 
     def _use(self, stream: int) -> None:
         if self._used is None or len(self._used) >= REMEMBERED:

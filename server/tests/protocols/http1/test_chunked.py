@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from asgiworker.process.settings import Settings
-from asgiworker.protocols.chunked import EXTENSIONS_BOUND, ChunkedDecoder
-from asgiworker.protocols.head import Refusal
+from asgiworker.protocols.http1.chunked import EXTENSIONS_BOUND, ChunkedDecoder
+from asgiworker.protocols.request import Refusal
 
 pytestmark = pytest.mark.every_python
 

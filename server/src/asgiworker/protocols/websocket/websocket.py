@@ -2,7 +2,7 @@
 
 `WebSocket` turns frames into messages and messages into frames, answers pings and sends its own, closes with
 a handshake and in time, and holds either side back when the other is slow. What its bytes travel in is a
-`Pipe`: a `WebSocketConnection`, which an HTTP/1.1 connection becomes, or a stream of HTTP/2.
+`Pipe`: what an HTTP/1.1 connection becomes (`upgrade`), or a stream of HTTP/2 (`tunnel`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from asgiworker.asgi.errors import ApplicationError
+from asgiworker.asgi.errors import ApplicationError, ClientDisconnected
 from asgiworker.asgi.session import (
     ABNORMAL,
     HIGH_WATER,
@@ -25,9 +25,9 @@ from asgiworker.asgi.session import (
     Wait,
 )
 from asgiworker.asgi.types import Message
-from asgiworker.protocols.connection import Connection
-from asgiworker.protocols.deflate import SMALL, Deflate
-from asgiworker.protocols.frames import (
+from asgiworker.protocols.service import NEVER, Service
+from asgiworker.protocols.websocket.deflate import SMALL, Deflate
+from asgiworker.protocols.websocket.frames import (
     FINAL_BINARY,
     FINAL_TEXT,
     PING,
@@ -44,7 +44,6 @@ from asgiworker.protocols.frames import (
     control_frame,
     head,
 )
-from asgiworker.protocols.service import NEVER, Service
 
 logger = logging.getLogger("asgiworker.server")
 
@@ -57,7 +56,6 @@ TURN_BOUND = 81920  # bytes that are sent without the loop turning: one message 
 OVERHEAD = 64  # bytes that a message counts for beside its own, in what is sent without the loop turning
 UNHEARD = -NEVER  # nothing came from the peer since the ping
 CONTROL_RATE = 1000  # pings and pongs a second that a peer may send
-LINGER = 2.0  # seconds for which a peer may take its leave, when all is said
 
 
 class Pipe(Protocol):
@@ -78,6 +76,9 @@ class Pipe(Protocol):
 
     async def drained(self) -> None:
         """Wait until the peer has read enough."""
+
+    def is_closing(self) -> bool:
+        """Whether nothing that is written now gets anywhere."""
 
     def unsent(self) -> int:
         """Bytes that were written and couldn't be sent yet."""
@@ -137,6 +138,7 @@ class WebSocket:
         "flush_due",
         "heard_at",
         "held",
+        "is_closing",
         "pinged",
         "pipe",
         "pong_due",
@@ -167,7 +169,8 @@ class WebSocket:
         self.state = OPEN
         self.reader = Reader(policy.ws_max_size, policy.ws_max_fragments, deflate)
         self.whole_bound = min(WHOLE_BOUND + 8, (policy.ws_max_size or WHOLE_BOUND) + 6)
-        self.write = pipe.write  # PERF: a look-up less for each message
+        # PERF: a look-up less for each message.
+        self.write, self.is_closing = pipe.write, pipe.is_closing
         self.sent = 0  # bytes of messages
         self.credit = TURN_BOUND  # bytes that may be sent before the loop is given its turn
         self.held: list[bytes] = []  # frames that leave together
@@ -276,7 +279,12 @@ class WebSocket:
     # --- the session's side: its channel
 
     def send(self, message: str | bytes) -> Wait:
-        """Send a message. Raises `ApplicationError` for a text that UTF-8 can't say."""
+        """Send a message.
+
+        Raises:
+            ApplicationError: for a text that UTF-8 can't say.
+            ClientDisconnected: the peer has gone.
+        """
         if type(message) is bytes:
             data, first = message, FINAL_BINARY
         else:
@@ -284,8 +292,12 @@ class WebSocket:
                 data, first = message.encode(), FINAL_TEXT  # type: ignore[union-attr]
             except UnicodeEncodeError as error:
                 raise ApplicationError(f"text of websocket.send is no text: {error}") from None
+        if self.is_closing():  # and our own end of it is still to be told
+            self.settle(ABNORMAL)
+            raise ClientDisconnected("the peer has disconnected")
         pipe = self.pipe
         size = len(data)
+        self.credit -= size + OVERHEAD
         if self.deflate is not None and size >= SMALL:
             data = self.deflate.deflate(data)
             size = len(data)
@@ -305,7 +317,6 @@ class WebSocket:
                 self.flush()
             else:
                 self.write(frame)
-        self.credit -= size + OVERHEAD
         if self.credit < 0:
             self.credit = TURN_BOUND
             return self.next_turn()
@@ -473,116 +484,3 @@ class WebSocket:
                 logger.info("%s doesn't answer the close of its WebSocket", self.pipe.peer())
                 self.settle(ABNORMAL)
                 self.pipe.abort()
-
-
-class WebSocketConnection(Connection):
-    """What an HTTP/1.1 connection becomes when it is upgraded: the pipe of one WebSocket.
-
-    Args:
-        predecessor: the connection that was upgraded; from now on everything is this one's.
-        session: the WebSocket, accepted.
-        deflate: the compression agreed on.
-        ended: called once when it is over, with the bytes of messages that were sent.
-    """
-
-    __slots__ = ("data_received", "lingering", "unread", "websocket", "write")
-
-    websocket: WebSocket
-    write: Callable[[bytes], None]
-    data_received: Callable[[bytes], None]  # type: ignore[assignment]
-
-    def __init__(
-        self,
-        predecessor: Connection,
-        session: Session,
-        deflate: Deflate | None = None,
-        ended: Callable[[int], None] | None = None,
-    ) -> None:
-        super().__init__(predecessor.service, predecessor.proxied)
-        self.lingering = False  # all is said
-        self.unread = 0  # bytes of that which waited to be sent when the sweep last looked
-        self.transport = predecessor.transport
-        self.write = self.transport.write
-        self.websocket = WebSocket(self, session, deflate, ended)
-        self.data_received = self.websocket.data_received  # PERF: not one call more than it takes
-        predecessor.hand_over(self)
-        self.deadline = self.websocket.deadline
-
-    def begin(self, data: bytes) -> None:
-        """The handshake is answered; `data` is what the client has sent meanwhile."""
-        if data:
-            self.data_received(data)
-        if not self.websocket.session.full:
-            self.resume_reading()
-        if self.service.draining:
-            self.websocket.retire()
-
-    def unsent(self) -> int:
-        """Bytes that the kernel hasn't taken yet."""
-        return self.transport.get_write_buffer_size()
-
-    def watch(self, deadline: float) -> None:
-        """Call `sweep` of the WebSocket then."""
-        if not self.lingering:
-            self.deadline = deadline
-
-    def resume_writing(self) -> None:
-        """The client has read enough, or is gone."""
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self.websocket.resumed()
-
-    def eof_received(self) -> bool:
-        """The client has closed its sending side: there are no half-open WebSockets."""
-        if not self.lingering:
-            self.websocket.eof_received()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        super().connection_lost(exc)
-        self.websocket.connection_lost()
-
-    def close(self) -> None:
-        """Close our side, and read away for a moment what the client still sends.
-
-        Closing with unread data would reset the connection, and could take our close frame with it.
-        """
-        if self.lingering or self.transport.is_closing():
-            return
-        self.lingering = True
-        if not self.transport.can_write_eof():
-            super().close()
-            return
-        self.transport.write_eof()
-        self.resume_reading()
-        self.unread = self.unsent()
-        self.deadline = self.service.deadline(LINGER)
-
-    def overdue(self, now: float) -> None:
-        """A deadline has passed: the WebSocket's, or that of the client to take its leave."""
-        if not self.lingering:
-            self.websocket.sweep(now)
-            return
-        unread = self.unsent()
-        if 0 < unread < self.unread:
-            self.unread = unread
-            self.deadline = self.service.deadline(LINGER)
-        else:
-            self.abort()
-
-    def retire(self) -> None:
-        """The server stops."""
-        self.websocket.retire()
-
-    def end(self) -> None:
-        """The server has stopped: what was said may be read, nothing else counts."""
-        if self.unsent():
-            self.abort()
-        else:
-            self.transport.close()
-
-    def failed(self, error: Exception) -> None:
-        """Our own code broke."""
-        self.lingering = True
-        super().failed(error)

@@ -1,0 +1,1 @@
+"""WebSocket: RFC 6455, its compression RFC 7692."""
