@@ -6,14 +6,11 @@ whoever connects early simply waits until the server accepts.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
 import struct
 import subprocess
 import sysconfig
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +19,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from server.tests.conftest import Command
 
 APPS = Path(__file__).parent / "apps"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -79,7 +78,7 @@ class RawConnection:
         self._socket.close()
 
 
-class Served:
+class Served(Command):
     """An application, served by a process of its own.
 
     Args:
@@ -89,37 +88,17 @@ class Served:
         environ: further variables of its environment.
     """
 
+    url = ""
+
     def __init__(
         self, *arguments: str, command: str = "asgiworker", directory: Path = APPS, **environ: str
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port: int = listener.getsockname()[1]
-            self.process = subprocess.Popen(
-                [*COMMANDS[command], "--bind", f"fd://{listener.fileno()}", *arguments],
-                cwd=directory,
-                env={**clean_environment(), **environ},
-                pass_fds=[listener.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = ""
+            self.url = f"http://127.0.0.1:{self.port}"
+            self.program = (*COMMANDS[command], "--bind", f"fd://{listener.fileno()}")
+            super().__init__(*arguments, directory=directory, environ=environ, keep=(listener.fileno(),))
         self.provoked: list[str] = []  # words of the trouble that tests asked for
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, name=f"log of {arguments[0]}")
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
-            for line in stream:
-                with self._changed:
-                    self.log += line
-                    self._changed.notify_all()
 
     def wait_until_ready(self) -> None:
         """Wait for the first answer, whatever it is."""
@@ -127,55 +106,24 @@ class Served:
             httpx.get(self.url, timeout=DEADLINE)
         except httpx.HTTPError as error:
             self.close()
-            pytest.fail(f"The server doesn't answer: {error!r}\n{self.log}")
-
-    def logs(self, pattern: str) -> re.Match[str]:
-        """Wait until the log has a match of `pattern`."""
-        with self._changed:
-            match = self._changed.wait_for(lambda: re.search(pattern, self.log, re.MULTILINE), DEADLINE)
-            assert match, f"{pattern!r} was not logged:\n{self.log}"
-            return match
+            pytest.fail(f"The server doesn't answer: {error!r}\n{self.output}")
 
     def reports(self, trouble: str) -> None:
         """Wait until the log has these words, of an exception or error that a test has provoked."""
         self.provoked.append(trouble)
-        self.logs(re.escape(trouble))
+        self.prints(re.escape(trouble))
 
     def connect(self) -> RawConnection:
         """A connection, for those who speak HTTP themselves."""
         return RawConnection(self.port)
 
-    def stop(self) -> int:
-        """Ask the server to stop, wait for its end, and return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"The server doesn't stop:\n{self.log}")
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Whatever happened, leave nothing running."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(DEADLINE)
-
     def complaints(self) -> list[str]:
         """What the log shouldn't have: trouble that nobody provoked."""
-        troubles = [match[0] for match in TROUBLE.finditer(self.log)]
+        troubles = [match[0] for match in TROUBLE.finditer(self.output)]
         return [
             *(each for each in troubles if not any(words in each for words in self.provoked)),
-            *(line for line in self.log.splitlines() if UNSEEN.search(line)),
+            *(line for line in self.output.splitlines() if UNSEEN.search(line)),
         ]
-
-
-def clean_environment() -> dict[str, str]:
-    """Our environment, without what a server would read from it."""
-    read = ("ASGIWORKER_", "GUNICORN_", "PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(read)}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 @contextmanager
@@ -185,11 +133,11 @@ def served(*arguments: str, **keywords: Any) -> Iterator[Served]:
     try:
         server.wait_until_ready()
         yield server
-        code = server.process.returncode if server.process.poll() is not None else server.stop()
+        code = server.process.returncode if server.process.poll() is not None else server.end()
     finally:
         server.close()
-    assert code == 0, f"The server ended with {code}:\n{server.log}"
-    assert server.complaints() == [], server.log
+    assert code == 0, f"The server ended with {code}:\n{server.output}"
+    assert server.complaints() == [], server.output
 
 
 Serve = Callable[..., Served]

@@ -116,7 +116,7 @@ def test_a_view_at_work_is_cancelled_when_its_client_leaves(server: Served, clie
         connection.send(b"GET /think HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.get("/thought").text == "thinking\n"
     assert client.get("/departure").text == "noticed\n"
-    server.logs(r'"GET /think HTTP/1.1" 499')
+    server.prints(r'"GET /think HTTP/1.1" 499')
 
 
 def test_views_of_both_kinds_share_one_connection(server: Served) -> None:

@@ -202,5 +202,5 @@ async def test_many_clients_at_once_each_get_their_own_answer(server: Served) ->
 
 
 def test_its_lifespan_ends_with_the_server(application: Application, server: Served) -> None:
-    assert server.stop() == 0
-    assert (f"Goodbye from {application.name}" in server.log) is application.farewell
+    assert server.end() == 0
+    assert (f"Goodbye from {application.name}" in server.output) is application.farewell

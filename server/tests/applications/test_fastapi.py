@@ -134,6 +134,6 @@ def test_an_event_stream_does_not_hold_the_server_when_it_stops(server: Served) 
     with httpx.Client(base_url=server.url, timeout=30) as client, client.stream("GET", "/events") as response:
         lines = response.iter_lines()
         assert next(lines) == "data: hello"
-        assert server.stop() == 0
-    assert "Goodbye from FastAPI" in server.log
-    assert "Cancelling" not in server.log
+        assert server.end() == 0
+    assert "Goodbye from FastAPI" in server.output
+    assert "Cancelling" not in server.output

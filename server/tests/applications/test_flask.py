@@ -99,7 +99,7 @@ def test_the_environ_tells_who_asks_for_what(server: Served, client: httpx.Clien
 def test_an_upload_that_breaks_off_is_no_whole_upload(server: Served, client: httpx.Client) -> None:
     with server.connect() as connection:
         connection.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-    server.logs(r'"POST /upload HTTP/1.1" 499')
+    server.prints(r'"POST /upload HTTP/1.1" 499')
     server.reports("ClientDisconnected: the client left before its request was complete")  # by Flask
     assert client.get("/").status_code == 200
 
@@ -120,7 +120,7 @@ def test_a_view_that_never_returns_does_not_hold_the_server_when_it_stops(serve:
         server.provoked.append("Cancelling 1 requests")
         server.provoked.append("GET /departure: the application was cancelled")
         assert httpx.get(f"{server.url}/").status_code == 200
-        assert server.stop() == 0
+        assert server.end() == 0
 
 
 def test_wsgi_that_can_not_be_recognised_is_served_as_told(serve: Serve, curl: Curl) -> None:

@@ -80,7 +80,7 @@ def test_an_exception_is_answered_with_500_and_reported(server: Served, client: 
 
 def test_every_request_stands_in_the_access_log(server: Served, client: httpx.Client) -> None:
     client.get("/greet/Grace?times=2", headers={"user-agent": "tester"})
-    server.logs(r'^127\.0\.0\.1 - - \[.*\] "GET /greet/Grace\?times=2 HTTP/1\.1" 200 28 "-" "tester"$')
+    server.prints(r'^127\.0\.0\.1 - - \[.*\] "GET /greet/Grace\?times=2 HTTP/1\.1" 200 28 "-" "tester"$')
 
 
 def test_with_the_command_two_workers_are_the_same(serve: Serve, tmp_path: Path) -> None:

@@ -139,15 +139,15 @@ def test_it_may_end_its_stream_properly_when_the_server_stops(serve: Serve) -> N
     with httpx.Client(base_url=server.url) as client, client.stream("GET", "/polite-events") as response:
         lines = response.iter_lines()
         assert next(lines) == "data: hello"
-        assert server.stop() == 0
+        assert server.end() == 0
         assert list(lines) == [""]  # raises RemoteProtocolError unless the last chunk has come
-    assert "Cancelling" not in server.log
+    assert "Cancelling" not in server.output
 
 
 def test_an_upload_that_breaks_off_is_no_error_of_the_server(server: Served, client: httpx.Client) -> None:
     with server.connect() as connection:
         connection.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf of it")
-    server.logs(r'"POST /upload HTTP/1.1" 499')
+    server.prints(r'"POST /upload HTTP/1.1" 499')
     assert client.get("/").status_code == 200
 
 

@@ -150,9 +150,9 @@ def test_a_stop_closes_with_1012(
     database = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
     server = serve(application.app, *application.options, command=application.command, DATABASE=database)
     with opened(server) as client:
-        assert server.stop() == 0
+        assert server.end() == 0
         with pytest.raises(ConnectionClosed) as closed:
             client.recv(DEADLINE)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
-    assert "Cancelling" not in server.log
+    assert "Cancelling" not in server.output

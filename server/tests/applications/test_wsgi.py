@@ -91,6 +91,24 @@ async def test_a_field_with_an_underscore_does_not_pass_for_one_with_a_hyphen(ru
         assert (await client.get("/", headers={"x_user": "root"})).text == "nobody"
 
 
+async def test_a_websocket_handshake_is_the_request_that_it_is_without_websockets(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(environ: Environ) -> bytes:
+        return f"{environ['REQUEST_METHOD']} {environ['wsgi.url_scheme']} {environ['PATH_INFO']}".encode()
+
+    handshake = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    async with running(answering(answer)) as client:
+        answered = await client.get("/a", headers=handshake)
+        assert (answered.status_code, answered.text) == (200, "GET http /a")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_on_a_unix_socket_the_server_still_has_a_name(tmp_path: Path) -> None:
     app = answering(lambda environ: f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}".encode())
     path = str(tmp_path / "socket")

@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import select
-import signal
 import socket
 import ssl
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 import uvloop
 
-DEADLINE = 30.0  # seconds after which a test that waits has failed
+from server.tests.conftest import PATIENCE, Command
+
+if TYPE_CHECKING:
+    from server.tests.conftest import Launch
+
+FOLDER = Path(__file__).parent
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -32,61 +32,32 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-class ServedProcess:
+class ServedProcess(Command):
     """`python -m asgiworker served:app` on a free port.
 
-    What it prints is in `output`, and read as it comes.
+    Args:
+        options: of the command.
+        trust: a client's TLS context for it; None for plain HTTP.
     """
 
-    def __init__(self, loop: str, trust: ssl.SSLContext | None, *options: str) -> None:
+    def __init__(self, *options: str, trust: ssl.SSLContext | None = None) -> None:
+        super().__init__("served:app", "--port", "0", "--no-access-log", *options, directory=FOLDER)
         self.trust = trust
-        self.process = subprocess.Popen(
-            [
-                sys.executable, "-m", "asgiworker", "served:app", "--app-dir", str(Path(__file__).parent),
-                "--port", "0", "--loop", loop, "--no-access-log", *options,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("ASGIWORKER_")},
-            text=True,
-        )  # fmt: skip
-        self.output = ""
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        self.url = ""
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                with self._changed:
-                    self.output += line
-                    self._changed.notify_all()
-
-    def prints(self, pattern: str) -> re.Match[str]:
-        """Wait until `pattern` has been printed."""
-        with self._changed:
-            self._changed.wait_for(lambda: re.search(pattern, self.output), DEADLINE)
-            found = re.search(pattern, self.output)
-        assert found is not None, f"{pattern!r} was not printed:\n{self.output}"
-        return found
 
     def connect(self, protocol: str = "http/1.1") -> socket.socket:
         """A connection; over TLS with the handshake done, and this protocol negotiated."""
         parts = urlsplit(self.url)
         assert parts.hostname is not None
-        sock = socket.create_connection((parts.hostname, parts.port or 0), DEADLINE)
+        sock = socket.create_connection((parts.hostname, parts.port or 0), PATIENCE)
         if self.trust is None:
             return sock
         self.trust.set_alpn_protocols([protocol])
         return self.trust.wrap_socket(sock, server_hostname="localhost")
 
-    def get(self, target: str) -> bytes:
+    def get(self, path: str = "/") -> bytes:
         """The body of the answer to a GET, on a connection of its own."""
         with self.connect() as sock:
-            sock.sendall(b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" % target.encode())
+            sock.sendall(b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" % path.encode())
             received = b"".join(iter(lambda: sock.recv(65536), b""))
         head, _, body = received.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), received[:200]
@@ -102,30 +73,13 @@ class ServedProcess:
         statm = Path(f"/proc/{self.process.pid}/statm").read_text()
         return int(statm.split()[1]) * PAGE
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
-
-    def wait(self) -> int:
-        """Wait for the end, and return the exit code."""
-        code = self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
-        return code
-
-    def close(self) -> None:
-        """Whatever happened, leave nothing running."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.wait()
-
 
 Serving = Callable[..., ServedProcess]
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def serving(request: pytest.FixtureRequest) -> Iterator[Serving]:
+def serving(request: pytest.FixtureRequest, launch: Launch) -> Serving:
     """Serve `served.py` in a process: `serving("--keep-alive", "1", tls=True)`. On both loops."""
-    started: list[ServedProcess] = []
 
     def start(*options: str, tls: bool = False) -> ServedProcess:
         trust = None
@@ -133,14 +87,11 @@ def serving(request: pytest.FixtureRequest) -> Iterator[Serving]:
             certificate = request.getfixturevalue("certificate")
             options += ("--certfile", certificate["certfile"], "--keyfile", certificate["keyfile"])
             trust = request.getfixturevalue("trust")
-        server = ServedProcess(request.param, trust, *options)
-        started.append(server)
-        server.url = server.prints(r"(https?://[^\s,]+)")[1]
+        server = launch(ServedProcess, "--loop", request.param, *options, trust=trust)
+        assert server.url  # it listens
         return server
 
-    yield start
-    for each in started:
-        each.close()
+    return start
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +125,7 @@ def settled() -> Settled:
     """Look at something until it doesn't change any more: not in fifty looks, nor in half a second."""
 
     def watch(look: Callable[[], Any]) -> Any:
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + PATIENCE
         seen, since, looks = look(), time.monotonic(), 0
         while looks < 50 or time.monotonic() < since + 0.5:
             assert time.monotonic() < end, "it moves on and on"
@@ -215,7 +166,7 @@ def until() -> Until:
     """Give way until a condition holds: for what has no event to wait for."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 

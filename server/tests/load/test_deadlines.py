@@ -338,7 +338,7 @@ async def test_a_client_that_reads_slowly_gets_its_whole_response(serve: Serve, 
 async def test_a_refusal_does_not_cut_off_a_response_that_is_still_being_read(
     serve: Serve, connect: Any, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asgiworker.protocols.http1.LINGER", SHORT)
+    monkeypatch.setattr("asgiworker.protocols.lingering.LINGER", SHORT)
     size = 16_000_000
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,8 +13,9 @@ import asgiworker
 from asgiworker.asgi.exchange import Exchange
 from asgiworker.asgi.types import Receive, Scope, Send
 from asgiworker.process.access import AccessLog
-from asgiworker.protocols.head import HeadParser
-from asgiworker.protocols.http1 import HTTP1Connection
+from asgiworker.protocols.connection import Connection
+from asgiworker.protocols.http1.connection import HTTP1Connection
+from asgiworker.protocols.http1.head import HeadParser
 
 if TYPE_CHECKING:
     from server.tests.load.conftest import Until
@@ -65,6 +66,7 @@ class Breaking:
 @pytest.mark.parametrize(
     ("owner", "name", "request_bytes"),
     [
+        pytest.param(Connection, "connection_made", LAST, id="while a client connects"),
         pytest.param(HeadParser, "parse", LAST, id="while a head is parsed"),
         pytest.param(HTTP1Connection, "begin", LAST, id="while a request begins"),
         pytest.param(HTTP1Connection, "receive_head", GET[:10], id="while a head comes"),
@@ -97,9 +99,9 @@ async def test_a_fault_ends_one_connection_and_nothing_else(
         breaking = Breaking(getattr(owner, name), times=1 if request_bytes == GET + GET else 0)
         monkeypatch.setattr(owner, name, breaking)
         client = await connect(server.url)
-        await client.send(request_bytes)
-        await asyncio.wait_for(breaking.broken.wait(), 10)
         try:
+            await client.send(request_bytes)
+            await asyncio.wait_for(breaking.broken.wait(), 10)
             received = await client.rest()
         except ConnectionResetError:
             received = b""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,7 +18,7 @@ import asgiworker
 from asgiworker.asgi.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from server.tests.load.conftest import Until
+    from server.tests.load.conftest import Serving, Until
 
 pytestmark = pytest.mark.every_python
 
@@ -254,3 +258,24 @@ async def test_without_a_limit_a_body_may_have_any_length(serve: Serve, connect:
     await client.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000))
     assert (await client.head()).startswith(b"HTTP/1.1 200 ")
     assert await client.exactly(3_000_000) == bytes(3_000_000)
+
+
+# --- file descriptors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_without_file_descriptors_the_log_says_so_and_does_not_flood(serving: Serving, tls: bool) -> None:
+    server = serving(tls=tls)
+    assert server.get("/hello") == b"hello"
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    used = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used + 4, limits[1]))
+    parts = urlsplit(server.url)
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(socket.create_connection((parts.hostname or "", parts.port or 0), 10))
+        server.prints(r"Connections can't be accepted: Too many open files(.|\n)*can't be accepted")
+    assert server.output.count("\n") < 20
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+    server.process.terminate()
+    assert server.wait() == 0

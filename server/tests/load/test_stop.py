@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +31,8 @@ class Station:
 
     `/whole` answers in one message, `/parts` begins before it waits, `/stream` goes on until it is told to
     stop, `/deaf` until `send()` raises, `/declared` waits with a part of a declared length sent, `/after`
-    when it has answered, and `/late` begins to stream when it is let go. `/hello` answers at once.
+    when it has answered, `/late` begins to stream when it is let go, and `/stubborn` swallows its
+    cancellation until then. `/hello` answers at once, and `/large` with more than fits into any buffer.
     """
 
     def __init__(self) -> None:
@@ -63,8 +66,22 @@ class Station:
         self.events.append("let go")
 
     async def hello(self, receive: Receive, send: Send) -> None:
+        self.arrived.set()
         await self.start(send)
         await self.part(send, b"hello", more=False)
+
+    async def large(self, receive: Receive, send: Send) -> None:
+        self.arrived.set()
+        await self.start(send)
+        await self.part(send, bytes(24_000_000), more=False)
+
+    async def stubborn(self, receive: Receive, send: Send) -> None:
+        self.arrived.set()
+        while not self.go.is_set():
+            try:
+                await self.go.wait()
+            except asyncio.CancelledError:
+                pass
 
     async def whole(self, receive: Receive, send: Send) -> None:
         await self.waiting()
@@ -121,22 +138,53 @@ class Station:
         await self.part(send, body, more=False)
 
 
-class Stopping:
-    """A server with a client on `path`, and its stop."""
+async def everything(sock: socket.socket) -> bytes:
+    """What comes until the other end closes."""
+    received, loop = b"", asyncio.get_running_loop()
+    while data := await asyncio.wait_for(loop.sock_recv(sock, 65536), PROMPT):
+        received += data
+    return received
 
-    def __init__(self, server: asgiworker.Server, stack: AsyncExitStack) -> None:
+
+class Stopping:
+    """A server of a `Station`, maybe with a client at it, and its stop."""
+
+    client: Any  # a `RawClient`
+
+    def __init__(self, app: Station, server: asgiworker.Server, stack: AsyncExitStack) -> None:
+        self.app = app
         self.server = server
         self._stack = stack
         self._began = 0.0
         self.task: asyncio.Task[None] | None = None
 
-    async def begin(self) -> None:
-        """Begin to stop: on return, nothing is accepted any more."""
+    @property
+    def port(self) -> int:
+        """Where the server listens, or has listened."""
+        return int(self.server.url.rpartition(":")[2])
+
+    async def shake(self, trust: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One more client, over TLS."""
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=trust, server_hostname="localhost")
+
+    def call(self) -> None:
+        """Have it begin to stop in the next turn of the loop."""
         self._began = time.monotonic()
         self.task = asyncio.create_task(self._stack.aclose())
+
+    async def begin(self) -> None:
+        """Begin to stop: on return, nothing is accepted any more."""
+        self.call()
         async with asyncio.timeout(PROMPT):
             while not self.server.service.draining:  # noqa: ASYNC110
                 await asyncio.sleep(0)
+
+    async def goes_on(self, seconds: float) -> None:
+        """Let so much of it pass, on the clock of its deadlines."""
+        began = self.server.service.now
+        async with asyncio.timeout(PROMPT):
+            while self.server.service.now <= began + seconds:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
 
     async def end(self, within: float = PROMPT) -> float:
         """Wait for the end of the stop; how long it took."""
@@ -150,165 +198,148 @@ Serve = Callable[..., Awaitable[Stopping]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Serve an application with half a minute for its stop, and never a word to its streams."""
+    """Serve a `Station` with half a minute for its stop, and never a word to its streams."""
     async with AsyncExitStack() as outer:
 
-        async def start(app: Any, **settings: Any) -> Stopping:
+        async def start(**settings: Any) -> Stopping:
             settings = {"graceful_timeout": 30, "drain_delay": 30, **settings}
+            app = Station()
             stack = await outer.enter_async_context(AsyncExitStack())
             server = await stack.enter_async_context(asgiworker.running(app, **settings))
-            return Stopping(server, stack)
+            return Stopping(app, server, stack)
 
         yield start
+
+
+@pytest.fixture
+def visit(serve: Serve, connect: Any) -> Serve:
+    """The same with a client whose request has arrived: `visit(GET % b"/whole", graceful_timeout=1)`."""
+
+    async def start(request: bytes, **settings: Any) -> Stopping:
+        stopping = await serve(**settings)
+        stopping.client = await connect(stopping.server.url)
+        await stopping.client.send(request)
+        if request:
+            await stopping.app.arrived.wait()
+        return stopping
+
+    return start
 
 
 # --- what is in flight --------------------------------------------------------------------------------------
 
 
-async def test_a_response_in_flight_finishes_and_is_the_last_of_its_connection(
-    serve: Serve, connect: Any
-) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/whole")
-    await app.arrived.wait()
+async def test_a_response_in_flight_finishes_and_is_the_last_of_its_connection(visit: Serve) -> None:
+    stopping = await visit(GET % b"/whole")
     await stopping.begin()
-    app.go.set()
-    received = await client.rest()
+    stopping.app.go.set()
+    received = await stopping.client.rest()
     assert b"\r\nconnection: close\r\n" in received
     assert received.endswith(b"\r\n\r\nhello")
     await stopping.end()
-    assert app.events == ["let go", "lifespan.shutdown"]
+    assert stopping.app.events == ["let go", "lifespan.shutdown"]
 
 
 async def test_a_response_whose_head_was_sent_before_finishes_and_does_not_hold_the_stop(
-    serve: Serve, connect: Any
+    visit: Serve,
 ) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/parts")
-    await client.head()
+    stopping = await visit(GET % b"/parts")
+    await stopping.client.head()
     await stopping.begin()
-    app.go.set()
-    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    stopping.app.go.set()
+    assert (await stopping.client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
     await stopping.end()
-    assert app.events == ["let go", "lifespan.shutdown"]
+    assert stopping.app.events == ["let go", "lifespan.shutdown"]
 
 
-async def test_an_upload_in_flight_finishes(serve: Serve, connect: Any) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(b"POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\ncon")
-    await app.arrived.wait()
+async def test_an_upload_in_flight_finishes(visit: Serve) -> None:
+    stopping = await visit(b"POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\ncon")
     await stopping.begin()
-    await client.send(b"tent")
-    assert (await client.rest()).endswith(b"\r\n\r\ncontent")
+    await stopping.client.send(b"tent")
+    assert (await stopping.client.rest()).endswith(b"\r\n\r\ncontent")
     await stopping.end()
 
 
-async def test_a_request_that_waits_behind_a_response_without_close_is_still_answered(
-    serve: Serve, connect: Any
-) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/parts" + GET % b"/hello")
-    assert b"connection: close" not in await client.head()
+async def test_a_request_that_waits_behind_a_response_without_close_is_still_answered(visit: Serve) -> None:
+    stopping = await visit(GET % b"/parts" + GET % b"/hello")
+    assert b"connection: close" not in await stopping.client.head()
     await stopping.begin()
-    app.go.set()
-    received = await client.rest()
+    stopping.app.go.set()
+    received = await stopping.client.rest()
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 1
     assert b"\r\nconnection: close\r\n" in received
     assert received.endswith(b"\r\n\r\nhello")
     await stopping.end()
 
 
-async def test_what_an_application_still_does_after_its_response_is_waited_for(
-    serve: Serve, connect: Any
-) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/after")
-    await client.head()
-    await app.arrived.wait()
+async def test_what_an_application_still_does_after_its_response_is_waited_for(visit: Serve) -> None:
+    stopping = await visit(GET % b"/after")
+    await stopping.client.head()
     await stopping.begin()
-    app.go.set()
+    stopping.app.go.set()
     await stopping.end()
-    assert app.events == ["let go", "lifespan.shutdown"]
+    assert stopping.app.events == ["let go", "lifespan.shutdown"]
 
 
 # --- connections without a request --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sends", [b"", GET % b"/hello"], ids=["new", "kept alive"])
-async def test_an_idle_connection_is_closed_soon(serve: Serve, connect: Any, sends: bytes) -> None:
-    stopping = await serve(Station())
-    client = await connect(stopping.server.url)
-    await client.send(sends)
+async def test_an_idle_connection_is_closed_soon(visit: Serve, sends: bytes) -> None:
+    stopping = await visit(sends)
     if sends:
-        await client.head()
-        await client.exactly(5)
+        await stopping.client.head()
+        await stopping.client.exactly(5)
     await stopping.begin()
-    assert await client.rest() == b""
+    assert await stopping.client.rest() == b""
     await stopping.end()
 
 
-async def test_a_request_that_was_on_its_way_to_an_idle_connection_is_still_answered(
-    serve: Serve, connect: Any
-) -> None:
-    stopping = await serve(Station())
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/hello")
-    await client.head()
-    await client.exactly(5)
+async def test_a_request_that_was_on_its_way_to_an_idle_connection_is_still_answered(visit: Serve) -> None:
+    stopping = await visit(GET % b"/hello")
+    await stopping.client.head()
+    await stopping.client.exactly(5)
     await stopping.begin()
-    await client.send(GET % b"/hello")
-    received = await client.rest()
+    await stopping.client.send(GET % b"/hello")
+    received = await stopping.client.rest()
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b"\r\nconnection: close\r\n" in received
     await stopping.end()
 
 
-async def test_a_connection_that_the_kernel_had_accepted_is_still_served(serve: Serve) -> None:
-    stopping = await serve(Station())
-    port = int(stopping.server.url.rpartition(":")[2])
-    # Not a turn of the loop between these lines: the server learns of the connection when it stops already.
-    sock = socket.create_connection(("127.0.0.1", port))
-    sock.sendall(GET % b"/hello")
-    sock.setblocking(False)
-    await stopping.begin()
-    received = b""
-    loop = asyncio.get_running_loop()
-    while data := await asyncio.wait_for(loop.sock_recv(sock, 65536), PROMPT):
-        received += data
-    sock.close()
-    assert received.endswith(b"\r\n\r\nhello")
+@pytest.mark.parametrize("turns", range(8))
+async def test_whoever_could_connect_in_a_turn_of_the_loop_in_which_it_stops_is_still_served(
+    serve: Serve, turns: int
+) -> None:
+    stopping = await serve()
+    stopping.call()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    # The kernel answers at once, or there is nobody left to answer; the server learns of it in a later turn.
+    with socket.socket() as sock:
+        refused = sock.connect_ex(("127.0.0.1", stopping.port))
+        if not refused:
+            sock.sendall(GET % b"/hello")
+            sock.setblocking(False)
+            assert (await everything(sock)).endswith(b"\r\n\r\nhello")
+    assert not refused or turns > 1
     await stopping.end()
 
 
-async def test_nothing_is_accepted_any_more(serve: Serve, connect: Any) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/whole")
-    await app.arrived.wait()
+async def test_nothing_is_accepted_any_more(visit: Serve, connect: Any) -> None:
+    stopping = await visit(GET % b"/whole")
     await stopping.begin()
     with pytest.raises(ConnectionRefusedError):
         await connect(stopping.server.url)
-    app.go.set()
+    stopping.app.go.set()
     await stopping.end()
 
 
 async def test_a_tls_handshake_that_had_begun_does_not_hold_the_stop(
     serve: Serve, certificate: dict[str, str]
 ) -> None:
-    stopping = await serve(Station(), **certificate)
-    port = int(stopping.server.url.rpartition(":")[2])
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    stopping = await serve(**certificate)
+    _, writer = await asyncio.open_connection("127.0.0.1", stopping.port)
     await stopping.begin()
     await stopping.end()
     writer.close()
@@ -317,14 +348,12 @@ async def test_a_tls_handshake_that_had_begun_does_not_hold_the_stop(
 async def test_a_tls_client_is_served_to_its_end(
     serve: Serve, certificate: dict[str, str], trust: Any
 ) -> None:
-    app = Station()
-    stopping = await serve(app, **certificate)
-    port = int(stopping.server.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    stopping = await serve(**certificate)
+    reader, writer = await stopping.shake(trust)
     writer.write(GET % b"/whole")
-    await app.arrived.wait()
+    await stopping.app.arrived.wait()
     await stopping.begin()
-    app.go.set()
+    stopping.app.go.set()
     assert (await reader.read()).endswith(b"\r\n\r\nhello")
     writer.close()
     await writer.wait_closed()
@@ -336,11 +365,9 @@ async def test_a_tls_client_that_never_answers_the_end_of_tls_does_not_hold_the_
     serve: Serve, certificate: dict[str, str], trust: Any, transport: str
 ) -> None:
     """As browsers, which look at an idle connection only when they need it again."""
-    app = Station()
-    app.go.set()
-    stopping = await serve(app, graceful_timeout=600, transport=transport, **certificate)
-    port = int(stopping.server.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    stopping = await serve(graceful_timeout=600, transport=transport, **certificate)
+    stopping.app.go.set()
+    reader, writer = await stopping.shake(trust)
     writer.write(GET % b"/whole")
     await reader.readuntil(b"hello")
     writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -350,7 +377,7 @@ async def test_a_tls_client_that_never_answers_the_end_of_tls_does_not_hold_the_
 
 
 async def test_a_stop_with_nothing_to_do_is_over_at_once(serve: Serve) -> None:
-    stopping = await serve(Station())
+    stopping = await serve()
     await stopping.begin()
     assert await stopping.end() < 1
 
@@ -358,78 +385,53 @@ async def test_a_stop_with_nothing_to_do_is_over_at_once(serve: Serve) -> None:
 # --- streams ------------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_sees_a_disconnect_after_the_drain_delay_and_ends_properly(
-    serve: Serve, connect: Any
-) -> None:
-    app = Station()
-    stopping = await serve(app, drain_delay=0.1)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/stream")
-    await client.head()
+async def test_a_stream_sees_a_disconnect_after_the_drain_delay_and_ends_properly(visit: Serve) -> None:
+    stopping = await visit(GET % b"/stream", drain_delay=0.1)
+    await stopping.client.head()
     await stopping.begin()
-    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    assert (await stopping.client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
     assert await stopping.end() >= 0.1
-    assert app.events == ["http.disconnect", "lifespan.shutdown"]
+    assert stopping.app.events == ["http.disconnect", "lifespan.shutdown"]
 
 
-async def test_a_stream_sees_nothing_before_the_drain_delay(serve: Serve, connect: Any, until: Until) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/stream")
-    await client.head()
+async def test_a_stream_sees_nothing_before_the_drain_delay(visit: Serve) -> None:
+    stopping = await visit(GET % b"/stream")
+    await stopping.client.head()
     await stopping.begin()
-    began = stopping.server.service.now
-    await until(lambda: stopping.server.service.now > began + 0.2)
-    assert app.events == []
+    await stopping.goes_on(0.2)
+    assert stopping.app.events == []
     stopping.server.hurry()
     await stopping.end()
 
 
-async def test_a_response_that_begins_to_stream_after_the_drain_delay_is_told_as_well(
-    serve: Serve, connect: Any, until: Until
-) -> None:
-    app = Station()
-    stopping = await serve(app, drain_delay=0.05)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/late")
-    await app.arrived.wait()
+async def test_a_response_that_begins_to_stream_after_the_drain_delay_is_told_as_well(visit: Serve) -> None:
+    stopping = await visit(GET % b"/late", drain_delay=0.05)
     await stopping.begin()
-    began = stopping.server.service.now
-    await until(lambda: stopping.server.service.now > began + 0.2)
-    app.go.set()
-    assert (await client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    await stopping.goes_on(0.2)
+    stopping.app.go.set()
+    assert (await stopping.client.rest()).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
     await stopping.end()
-    assert app.events == ["let go", "http.disconnect", "lifespan.shutdown"]
+    assert stopping.app.events == ["let go", "http.disconnect", "lifespan.shutdown"]
 
 
-async def test_a_stream_that_does_not_listen_is_told_by_send(serve: Serve, connect: Any) -> None:
-    app = Station()
-    stopping = await serve(app, drain_delay=0.05)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/deaf")
-    await client.head()
+async def test_a_stream_that_does_not_listen_is_told_by_send(visit: Serve) -> None:
+    stopping = await visit(GET % b"/deaf", drain_delay=0.05)
+    await stopping.client.head()
     await stopping.begin()
-    assert not (await client.rest()).endswith(b"0\r\n\r\n")
+    assert not (await stopping.client.rest()).endswith(b"0\r\n\r\n")
     await stopping.end()
-    assert app.events == ["ClientDisconnected", "lifespan.shutdown"]
+    assert stopping.app.events == ["ClientDisconnected", "lifespan.shutdown"]
 
 
-async def test_a_body_of_a_declared_length_is_left_to_end_by_itself(
-    serve: Serve, connect: Any, until: Until
-) -> None:
-    app = Station()
-    stopping = await serve(app, drain_delay=0.05)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/declared")
-    await client.head()
+async def test_a_body_of_a_declared_length_is_left_to_end_by_itself(visit: Serve) -> None:
+    stopping = await visit(GET % b"/declared", drain_delay=0.05)
+    await stopping.client.head()
     await stopping.begin()
-    began = stopping.server.service.now
-    await until(lambda: stopping.server.service.now > began + 0.2)
-    app.go.set()
-    assert await client.rest() == b"onetwo"
+    await stopping.goes_on(0.2)
+    stopping.app.go.set()
+    assert await stopping.client.rest() == b"onetwo"
     await stopping.end()
-    assert app.events == ["let go", "not told", "lifespan.shutdown"]
+    assert stopping.app.events == ["let go", "not told", "lifespan.shutdown"]
 
 
 # --- the deadline -------------------------------------------------------------------------------------------
@@ -437,71 +439,43 @@ async def test_a_body_of_a_declared_length_is_left_to_end_by_itself(
 
 @pytest.mark.parametrize("path", [b"/whole", b"/parts", b"/after"])
 async def test_at_the_deadline_what_still_runs_is_cancelled_and_the_lifespan_ends_all_the_same(
-    serve: Serve, connect: Any, path: bytes
+    visit: Serve, path: bytes
 ) -> None:
-    app = Station()
-    stopping = await serve(app, graceful_timeout=0.1)
-    client = await connect(stopping.server.url)
-    await client.send(GET % path)
-    await app.arrived.wait()
+    stopping = await visit(GET % path, graceful_timeout=0.1)
     await stopping.begin()
-    received = await client.rest()
+    received = await stopping.client.rest()
     assert await stopping.end() >= 0.1
-    assert app.events == ["CancelledError", "lifespan.shutdown"]
+    assert stopping.app.events == ["CancelledError", "lifespan.shutdown"]
     if path == b"/whole":
         assert received == b"" or received.startswith(b"HTTP/1.1 500 ")
     elif path == b"/parts":
         assert not received.endswith(b"0\r\n\r\n")
 
 
-async def test_an_application_that_swallows_its_cancellation_does_not_hold_the_stop(
-    serve: Serve, connect: Any
-) -> None:
-    let_go, arrived = asyncio.Event(), asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        arrived.set()
-        while not let_go.is_set():
-            try:
-                await let_go.wait()
-            except asyncio.CancelledError:
-                pass
-
-    stopping = await serve(app, graceful_timeout=0.1, lifespan="off")
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/")
-    await arrived.wait()
+async def test_an_application_that_swallows_its_cancellation_does_not_hold_the_stop(visit: Serve) -> None:
+    stopping = await visit(GET % b"/stubborn", graceful_timeout=0.1)
     await stopping.begin()
     await stopping.end()
-    let_go.set()
+    assert stopping.app.events == ["lifespan.shutdown"]
+    stopping.app.go.set()
 
 
 async def test_a_client_that_does_not_read_the_end_of_its_response_is_cut_off_at_the_deadline(
-    serve: Serve, connect: Any, until: Until
+    visit: Serve, until: Until
 ) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": bytes(24_000_000)})
-
-    stopping = await serve(app, graceful_timeout=0.2, lifespan="off")
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/")
-    await client.head()
+    stopping = await visit(GET % b"/large", graceful_timeout=0.2)
+    await stopping.client.head()
     await stopping.begin()
     await stopping.end()
     await until(lambda: not stopping.server.service.connections)
 
 
-async def test_hurry_waits_no_longer(serve: Serve, connect: Any) -> None:
-    app = Station()
-    stopping = await serve(app)
-    client = await connect(stopping.server.url)
-    await client.send(GET % b"/whole")
-    await app.arrived.wait()
+async def test_hurry_waits_no_longer(visit: Serve) -> None:
+    stopping = await visit(GET % b"/whole")
     await stopping.begin()
     stopping.server.hurry()
     await stopping.end()
-    assert app.events == ["CancelledError", "lifespan.shutdown"]
+    assert stopping.app.events == ["CancelledError", "lifespan.shutdown"]
 
 
 # --- serve() ------------------------------------------------------------------------------------------------
@@ -516,86 +490,88 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Called:
+    """`asgiworker.serve()` at work: its application, a client, and its task."""
+
+    app: Station
+    client: Any  # a `RawClient`
+    task: asyncio.Task[None]
+
+    async def begin(self, request: bytes) -> None:
+        """Send a request, up to where it has arrived."""
+        await self.client.send(request)
+        await self.app.arrived.wait()
+
+
 @asynccontextmanager
-async def serving_in_task(app: Any, **settings: Any) -> AsyncIterator[asyncio.Task[None]]:
-    """`asgiworker.serve()` in a task of its own."""
-    task = asyncio.create_task(asgiworker.serve(app, **settings))
+async def called(connect: Any, port: int, **settings: Any) -> AsyncIterator[Called]:
+    """`asgiworker.serve()` of a `Station` in a task of its own, and a client of it."""
+    app = Station()
+    task = asyncio.create_task(asgiworker.serve(app, port=port, **settings))
     try:
-        yield task
+        async with asyncio.timeout(PROMPT):
+            while True:
+                try:
+                    client = await connect(f"http://127.0.0.1:{port}")
+                    break
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.001)
+        yield Called(app, client, task)
     finally:
         task.cancel()
         await asyncio.wait({task})
 
 
-async def reach(connect: Any, port: int) -> Any:
-    """A connection, as soon as there is somebody to answer."""
-    async with asyncio.timeout(PROMPT):
-        while True:
-            try:
-                return await connect(f"http://127.0.0.1:{port}")
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.001)
-
-
 async def test_serve_returns_drained_when_its_event_is_set(connect: Any, free_port: int) -> None:
-    app, shutdown = Station(), asyncio.Event()
-    async with serving_in_task(app, shutdown=shutdown, port=free_port, drain_delay=30) as task:
-        client = await reach(connect, free_port)
-        await client.send(GET % b"/whole")
-        await app.arrived.wait()
+    shutdown = asyncio.Event()
+    async with called(connect, free_port, shutdown=shutdown, drain_delay=30) as served:
+        await served.begin(GET % b"/whole")
         shutdown.set()
-        app.go.set()
-        assert (await client.rest()).endswith(b"\r\n\r\nhello")
-        await asyncio.wait_for(task, PROMPT)
-    assert app.events == ["let go", "lifespan.shutdown"]
+        served.app.go.set()
+        assert (await served.client.rest()).endswith(b"\r\n\r\nhello")
+        await asyncio.wait_for(served.task, PROMPT)
+    assert served.app.events == ["let go", "lifespan.shutdown"]
 
 
 async def test_serve_that_is_cancelled_drains_all_the_same(connect: Any, free_port: int) -> None:
-    app = Station()
-    async with serving_in_task(app, port=free_port) as task:
-        client = await reach(connect, free_port)
-        await client.send(GET % b"/whole")
-        await app.arrived.wait()
-        task.cancel()
-        app.go.set()
-        assert (await client.rest()).endswith(b"\r\n\r\nhello")
-        await asyncio.wait({task}, timeout=PROMPT)
-        assert task.cancelled()
-    assert app.events == ["let go", "lifespan.shutdown"]
+    async with called(connect, free_port) as served:
+        await served.begin(GET % b"/whole")
+        served.task.cancel()
+        served.app.go.set()
+        assert (await served.client.rest()).endswith(b"\r\n\r\nhello")
+        await asyncio.wait({served.task}, timeout=PROMPT)
+        assert served.task.cancelled()
+    assert served.app.events == ["let go", "lifespan.shutdown"]
 
 
 async def test_serve_that_is_cancelled_twice_hurries_and_ends_the_lifespan_all_the_same(
     connect: Any, free_port: int
 ) -> None:
-    app = Station()
-    async with serving_in_task(app, port=free_port) as task:
-        client = await reach(connect, free_port)
-        await client.send(GET % b"/whole")
-        await app.arrived.wait()
-        task.cancel()
+    async with called(connect, free_port) as served:
+        await served.begin(GET % b"/whole")
+        served.task.cancel()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait({task}, timeout=PROMPT)
-        assert task.cancelled()
-    assert app.events == ["CancelledError", "lifespan.shutdown"]
+        served.task.cancel()
+        await asyncio.wait({served.task}, timeout=PROMPT)
+        assert served.task.cancelled()
+    assert served.app.events == ["CancelledError", "lifespan.shutdown"]
 
 
 async def test_serve_returns_when_its_requests_are_used_up_and_drops_none(
     connect: Any, free_port: int
 ) -> None:
-    app = Station()
-    async with serving_in_task(app, port=free_port, max_requests=3) as task:
-        client = await reach(connect, free_port)
+    async with called(connect, free_port, max_requests=3) as served:
         for _ in range(3):
-            await client.send(GET % b"/hello")
-            await client.head()
-            assert await client.exactly(5) == b"hello"
-        await client.send(GET % b"/hello")
-        received = await client.rest()
+            await served.client.send(GET % b"/hello")
+            await served.client.head()
+            assert await served.client.exactly(5) == b"hello"
+        await served.client.send(GET % b"/hello")
+        received = await served.client.rest()
         assert received.endswith(b"\r\n\r\nhello")
         assert b"\r\nconnection: close\r\n" in received
-        await asyncio.wait_for(task, PROMPT)
+        await asyncio.wait_for(served.task, PROMPT)
 
 
 # --- the command --------------------------------------------------------------------------------------------
@@ -622,7 +598,7 @@ def test_a_signal_stops_the_command_gracefully(serving: Serving, number: int) ->
     events, received = ask(server, "/events"), b""
     while b"data: hello" not in received:
         received += events.recv(65536)
-    server.signal(number)
+    server.process.send_signal(number)
     assert b"data: goodbye" in rest(events)
     upload.sendall(b"tent")
     received = rest(upload)
@@ -639,10 +615,9 @@ def test_a_second_signal_ends_the_command_soon_and_with_its_lifespan(serving: Se
     with ask(server, "/stubborn") as client:
         assert client.recv(65536)
         began = time.monotonic()
-        server.signal()
+        server.process.terminate()
         server.prints("Stopping")
-        server.signal()
-        assert server.wait() == 0
+        assert server.end() == 0
         assert time.monotonic() - began < 20
     assert "stubborn was cancelled" in server.output
     assert "the lifespan has shut down" in server.output
@@ -652,7 +627,6 @@ def test_the_deadline_ends_the_command_with_its_lifespan(serving: Serving) -> No
     server = serving("--graceful-timeout", "0.2")
     with ask(server, "/stubborn") as client:
         assert client.recv(65536)
-        server.signal()
-        assert server.wait() == 0
+        assert server.end() == 0
     assert "stubborn was cancelled" in server.output
     assert "the lifespan has shut down" in server.output

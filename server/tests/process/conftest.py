@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
-import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
+
+from server.tests.conftest import Command
+
+if TYPE_CHECKING:
+    from server.tests.conftest import Launch
 
 DEADLINE = 20.0
 
@@ -29,87 +29,6 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 """
-
-
-class Command:
-    """`python -m asgiworker`, running in a directory; what it prints is read as it comes."""
-
-    program: tuple[str, ...] = ("-m", "asgiworker")
-
-    def __init__(
-        self, arguments: tuple[str, ...], directory: Path, environ: dict[str, str], keep: tuple[int, ...] = ()
-    ) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, *self.program, *arguments],
-            cwd=directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-            pass_fds=keep,
-        )
-        self.output = ""
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
-            for line in stream:
-                with self._changed:
-                    self.output += line
-                    self._changed.notify_all()
-
-    def prints(self, pattern: str, times: int = 1) -> re.Match[str]:
-        """Wait until `pattern` has been printed so many times; the last match."""
-
-        def found() -> list[re.Match[str]]:
-            return list(re.finditer(pattern, self.output, re.MULTILINE))
-
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) >= times, DEADLINE), (
-                f"{pattern!r} was not printed {times} times:\n{self.output}"
-            )
-            return found()[times - 1]
-
-    @property
-    def url(self) -> str:
-        """Where it listens, as its banner says."""
-        return self.prints(r"Listening (?:on|at):? (https?://[^\s,]+|unix:[^\s,]+)")[1]
-
-    def get(self, path: str = "/") -> bytes:
-        """The body of the answer to a GET."""
-        return get(self.url, path)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end, and return the exit code."""
-        self.process.send_signal(number)
-        return self.wait()
-
-    def interrupt(self) -> int:
-        """Ctrl-C: the terminal sends SIGINT to every process of the group."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Wait for the end by itself, and return the exit code."""
-        code = self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
-        return code
-
-    def close(self) -> None:
-        """Whatever happened, leave nothing running."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._reader.join(DEADLINE)
 
 
 # An application that tells of itself: prints go to the server's output.
@@ -190,32 +109,18 @@ class Gunicorn(Command):
         noticed = f"{path.name} modified"
         path.write_text(text)
         later = time.time()
-        with self._changed:
+        with self.changed:
             before = self.output.count(noticed)
             while self.output.count(noticed) == before:
                 # Once is not enough: what is saved before it looks for the first time isn't new to it.
                 later += 1
                 os.utime(path, (later, later))
-                self._changed.wait_for(lambda: self.output.count(noticed) > before, 1.5)
+                self.changed.wait_for(lambda: self.output.count(noticed) > before, 1.5)
                 assert later < time.time() + DEADLINE, self.output
 
     def serving(self) -> set[int]:
         """Those of them that serve."""
         return {int(pid) for pid in re.findall(r"^startup (\d+)", self.output, re.MULTILINE)} & self.workers()
-
-
-def get(url: str, path: str = "/") -> bytes:
-    """The body of the answer to a GET, over TCP or a UNIX socket."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "localhost", parts.port, timeout=DEADLINE)
-    try:
-        if parts.scheme == "unix":
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.connect(parts.path)
-        connection.request("GET", path)
-        return connection.getresponse().read()
-    finally:
-        connection.close()
 
 
 @pytest.fixture
@@ -228,28 +133,23 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def command(project: Path) -> Iterator[Callable[..., Command]]:
+def command(launch: Launch, project: Path) -> Callable[..., Command]:
     """Start the command in `project`: `command("main:app", "--port", "0", PORT="1")`."""
-    started: list[Command] = []
 
     def start(*arguments: str, **environ: str) -> Command:
-        started.append(Command(arguments, project, {**clean_environment(), **environ}))
-        return started[-1]
+        return launch(Command, *arguments, directory=project, environ=environ)
 
-    yield start
-    for each in started:
-        each.close()
+    return start
 
 
 @pytest.fixture
-def gunicorn(project: Path) -> Iterator[Callable[..., Gunicorn]]:
+def gunicorn(launch: Launch, project: Path) -> Callable[..., Gunicorn]:
     """Start Gunicorn in `project`: `gunicorn("--workers", "2", config="timeout = 2", ASGIWORKER_LOOP="x")`.
 
     It serves `probe:app` unless another application is named. `config` is the text of its configuration file,
     `keep` are file descriptors to inherit.
     """
     (project / "probe.py").write_text(PROBE)
-    started: list[Gunicorn] = []
 
     def start(
         *arguments: str,
@@ -262,19 +162,9 @@ def gunicorn(project: Path) -> Iterator[Callable[..., Gunicorn]]:
         own = ("-k", "asgiworker.ASGIWorker", "--no-control-socket", *arguments)
         if "bind" not in config and not {"-b", "--bind"} & set(arguments):
             own += ("--bind", "127.0.0.1:0")
-        started.append(Gunicorn((*own, app), project, {**clean_environment(), **environ}, keep))
-        return started[-1]
+        return launch(Gunicorn, *own, app, directory=project, environ=environ, keep=keep)
 
-    yield start
-    for each in started:
-        each.close()
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without what the command would read from it."""
-    ours = ("ASGIWORKER_", "PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
+    return start
 
 
 @pytest.fixture

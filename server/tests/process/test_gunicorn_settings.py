@@ -130,8 +130,8 @@ def test_what_the_arbiter_does_is_not_read_from_our_sources(tmp_path: Path):
     assert gunicorn_config.misplaced(environ, tmp_path) == [
         "ASGIWORKER_TIMEOUT",
         "ASGIWORKER_ACCESSLOG",
-        "asgiworker.toml, line 1",
-        "asgiworker.toml, line 3",
+        "asgiworker.toml, line 1 (workers)",
+        "asgiworker.toml, line 3 (bind)",
     ]
 
 

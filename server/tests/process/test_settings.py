@@ -47,6 +47,10 @@ def test_every_group_is_one_run_of_the_table():
     assert list(GROUPS) == list(dict.fromkeys(row.group for row in TABLE))
 
 
+def test_the_table_has_the_fields_of_the_settings_in_their_order():
+    assert [each.name for each in dataclasses.fields(Settings)] == [*OPTIONS, "origins"]
+
+
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().workers = 2  # type: ignore[misc]
@@ -381,6 +385,13 @@ def test_the_settings_print_as_a_settings_file_with_origins(tmp_path: Path):
     path.write_text(text)
     assert Settings.load(file=path) == settings
     assert tomllib.loads(text).keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 30.0, 86400.5, 12345678.0, 123456.75, 1e9])
+def test_a_number_of_seconds_is_printed_as_it_is(tmp_path: Path, seconds: float):
+    path = tmp_path / "asgiworker.toml"
+    path.write_text(Settings(timeout=seconds).to_toml())
+    assert Settings.load(file=path).timeout == seconds
 
 
 def test_a_control_character_survives_printing(tmp_path: Path):

@@ -118,9 +118,12 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    from asgiworker.process.server import run_single
+    from asgiworker.process import ending
+    from asgiworker.process.single import logger, run_single
 
-    return run_single(settings)
+    code = run_single(settings)
+    ending.leave_threads(code, logger.warning)
+    return code
 
 
 def _listen(settings: Settings) -> list[Listener]:

@@ -19,7 +19,6 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 import traceback
 from functools import partial
@@ -33,7 +32,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
 from asgiworker.asgi.types import ASGIApplication, Message, Receive, Scope, Send
-from asgiworker.process import access, gunicorn_access, gunicorn_config, loading, logs
+from asgiworker.process import access, ending, gunicorn_access, gunicorn_config, loading, logs
 from asgiworker.process.certificates import Certificates, open_certificates
 from asgiworker.process.mistakes import Mistake
 from asgiworker.process.reload import REQUEST_GRACE, SHUTDOWN_GRACE
@@ -44,8 +43,6 @@ from asgiworker.process.settings import Settings
 # isn't gone by then, and the lifespan's shutdown comes after them.
 FAREWELL = 3.0
 QUIT_PATIENCE = 1.0  # seconds until a loop that doesn't turn is interrupted on QUIT
-TASK_PATIENCE = 1.0  # seconds that the application's own tasks get to end
-THREAD_PATIENCE = 3.0  # seconds that its threads get
 
 # What the arbiter tells a worker. Between the fork and `init_signals` Gunicorn would lose it, and the worker
 # serve on until it is killed. So these wait from before the fork until they are heard.
@@ -322,22 +319,8 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
             self.loop.remove_signal_handler(number)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)  # it is doing what these ask for
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self.loop.run_until_complete(asyncio.wait(tasks, timeout=TASK_PATIENCE))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-        threading.Thread(target=self._leave_behind, args=(code,), name="farewell", daemon=True).start()
-
-    def _leave_behind(self, code: int) -> None:
-        """Python waits for threads, such as those of the default executor. This one doesn't for long."""
-        time.sleep(THREAD_PATIENCE)
-        held = [thread for thread in threading.enumerate() if not thread.daemon]
-        names = [thread.name for thread in held if thread is not threading.main_thread()]
-        self.log.warning("Threads that don't end are left behind: %s", ", ".join(names))
-        os._exit(code)
+        ending.close(self.loop)
+        ending.leave_threads(code, self.log.warning)
 
 
 class Failure:
@@ -349,8 +332,9 @@ class Failure:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer any request with the report."""
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 500, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        await send({"type": f"{kind}.start", "status": 500, "headers": headers})
+        await send({"type": f"{kind}.body", "body": self.body})
 
 
 class HookedApplication:
@@ -398,7 +382,7 @@ class HookedApplication:
             await send(message)
             kind = message["type"]
             if kind == "http.response.start":
-                status, answered = message["status"], list(message.get("headers", ()))
+                status, answered = message["status"], list(message.get("headers") or ())
             elif kind == "http.response.body":
                 sent += len(message.get("body", b""))
                 if not message.get("more_body", False):

@@ -77,7 +77,7 @@ def unheeded(cfg: Any) -> Iterator[str]:
 def misplaced(environ: Mapping[str, str], directory: Path) -> list[str]:
     """Where in our environment and file something is set that is Gunicorn's to decide."""
     return [
-        origin
+        origin if origin in environ else f"{origin} ({name})"
         for layer in _layers(environ, directory)
         for name, origin in layer.origins.items()
         if name in ARBITERS

@@ -19,7 +19,6 @@ import math
 import os
 import platform
 import random
-import signal
 import socket
 import ssl
 import sys
@@ -33,14 +32,14 @@ from asgiworker.asgi.errors import LifespanFailed
 from asgiworker.asgi.exchange import STREAMING, Exchange
 from asgiworker.asgi.lifespan import Lifespan
 from asgiworker.asgi.types import ASGIApplication
-from asgiworker.process import access, loading, logs, sockets, sources
+from asgiworker.process import access, loading, sockets, sources
 from asgiworker.process.certificates import Certificates, open_certificates
 from asgiworker.process.mistakes import Mistake, SettingsError
 from asgiworker.process.settings import Settings
 from asgiworker.process.watchdog import Watchdog
 from asgiworker.protocols import transport
-from asgiworker.protocols.http1 import HTTP1Connection
-from asgiworker.protocols.listener import FOR_EVER, Listener
+from asgiworker.protocols.http1.connection import HTTP1Connection
+from asgiworker.protocols.listener import EXHAUSTED, FOR_EVER, Listener, by_hand
 from asgiworker.protocols.preface import ProxyListener
 from asgiworker.protocols.redirect import HTTPS_PORT, RedirectConnection
 from asgiworker.protocols.service import IDLE_PATIENCE, Record, Service
@@ -51,6 +50,7 @@ logger = logging.getLogger("asgiworker.server")
 CANCEL_PATIENCE = 1.0  # seconds that cancelled applications get to clean up
 ACCEPT_TURNS = 5  # turns of the loop until what was accepted has become a connection
 DRAIN_TICK = 0.05  # seconds between two looks in a stop
+DESCRIPTORS_LOOK = 1.0  # seconds between two looks at whether there is a file descriptor left
 ACCESS_TICK = 0.2  # seconds for which access log entries are collected at most
 
 ADDRESS_SETTINGS = frozenset(("bind", "host", "port", "uds", "fd"))
@@ -115,6 +115,7 @@ class Server:
         self._duties: list[Callable[[], object]] = [self.watchdog.beat, heartbeat]
         self._interval = max(0.02, min(1.0, settings.timeout / 4 or 1.0))
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = -math.inf  # at the file descriptors
         self._stop_by = math.inf
         self._shaken_by = -math.inf  # when the latest handshake will be done, if its client isn't slow
         self._told: dict[Exchange, float] = {}  # when a stream was told that the server stops
@@ -194,6 +195,8 @@ class Server:
             self._accepting.append(await self._redirect(sock))
         self._interval = min(self._interval, self.service.tick_interval())
         self._duties.append(self.service.tick)
+        if not all(isinstance(accepting, Listener) for accepting in self._accepting):
+            self._duties.append(self._look_at_descriptors)
         if self.certificates is not None:
             self._duties.append(self._look_at_certificates)
         if self.access_log is not None:
@@ -205,9 +208,9 @@ class Server:
         loop, settings, service = asyncio.get_running_loop(), self.settings, self.service
         if settings.proxy_protocol != "off":
             return ProxyListener(service, sock, self.tls, self._shaking, fast=self._fast(self.tls))
-        if self._fast(self.tls):
+        if self._fast(self.tls) or by_hand(loop):
             shaking = self._shaking if self.tls is not None else lambda: None
-            return Listener(service, sock, self.tls, shaking, fast=True)
+            return Listener(service, sock, self.tls, shaking, fast=self._fast(self.tls))
         options: dict[str, Any] = {"sock": sock, "backlog": settings.backlog}
         factory: Callable[[], asyncio.Protocol] = lambda: HTTP1Connection(service)  # noqa: E731
         if self.tls is not None:
@@ -233,7 +236,21 @@ class Server:
         if self.settings.proxy_protocol != "off":
             return ProxyListener(self.service, sock, None, self._shaking, make)
         loop = asyncio.get_running_loop()
+        if by_hand(loop):
+            return Listener(self.service, sock, None, make=make)
         return await loop.create_server(make, sock=sock, backlog=self.settings.backlog)
+
+    def _look_at_descriptors(self) -> None:
+        """Say it when there are none left: uvloop closes whom it accepts then, without a word."""
+        now = asyncio.get_running_loop().time()
+        if now < self._next_look:
+            return
+        self._next_look = now + DESCRIPTORS_LOOK
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                logger.error("Connections can't be accepted: %s", error.strerror)
 
     # --- certificates
 
@@ -371,7 +388,7 @@ async def running(app: Callable[..., Any], **settings: Any) -> AsyncIterator[Ser
     settings.setdefault("accesslog", None)
     resolved = Settings.load(settings)
     certificates = open_certificates(resolved)
-    resolved, listeners = _listen(resolved)
+    resolved, listeners = listen(resolved)
     try:
         server = Server(
             app,
@@ -429,70 +446,9 @@ def run(app: Callable[..., Any] | str, **settings: Any) -> int:
         from asgiworker.process import arbiter
 
         return arbiter.run(resolved, lambda: resolved, os.getcwd())
+    from asgiworker.process.single import run_single
+
     return run_single(resolved, None if isinstance(app, str) else app)
-
-
-def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int:
-    """Serve in this process, without Gunicorn, until a signal; returns the exit code.
-
-    Raises:
-        Mistake: whatever is wrong before the first request.
-    """
-    logs.configure(settings)
-    tls = open_certificates(settings)
-    settings, listeners = _listen(settings)
-    try:
-        if app is None:
-            app = loading.load(
-                settings.app,
-                app_dir=settings.app_dir,
-                factory=settings.factory,
-                interface="asgi3",  # as it is: the server adapts it
-            )
-        access_log = access.open_access_log(settings)
-        with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
-            return runner.run(_serve_until_signal(app, settings, listeners, tls, access_log))
-    finally:
-        for listener in listeners:
-            listener.close()
-
-
-async def _serve_until_signal(
-    app: Callable[..., Any],
-    settings: Settings,
-    listeners: Sequence[sockets.Listener],
-    tls: Certificates | None,
-    access_log: AccessLogger | None,
-) -> int:
-    loop = asyncio.get_running_loop()
-    server = Server(app, settings, [listener.sock for listener in listeners], tls=tls, access_log=access_log)
-    stopping = asyncio.Event()
-
-    def stop() -> None:
-        if stopping.is_set():
-            server.hurry()
-        stopping.set()
-
-    def reopen() -> None:
-        if tls is not None:
-            tls.refresh()
-        logs.reopen()
-        if access_log is not None:
-            access_log.reopen()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-        loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGUSR1, reopen)
-    if tls is not None:
-        loop.add_signal_handler(signal.SIGHUP, tls.reload)
-
-    def ready() -> None:
-        name = type(loop).__module__.partition(".")[0]
-        logger.info("%s", logs.banner(server.addresses, 1, name, protocols(settings), versions(name)))
-        if server.redirects:
-            logger.info("Sending plain HTTP to HTTPS: %s", ", ".join(server.redirects))
-
-    return await server.run(stopping, ready)
 
 
 def protocols(settings: Settings) -> tuple[str, ...]:
@@ -532,7 +488,7 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return asyncio.new_event_loop
 
 
-def _listen(settings: Settings) -> tuple[Settings, list[sockets.Listener]]:
+def listen(settings: Settings) -> tuple[Settings, list[sockets.Listener]]:
     """Open the sockets; also the settings, which now know the port of the one for plain HTTP."""
 
     def opened(addresses: Sequence[str]) -> list[sockets.Listener]:

@@ -45,10 +45,25 @@ class WSGIAdapter:
                 await receive()
                 await send({"type": f"lifespan.{event}.complete"})
             return
+        if scope["type"] == "websocket":
+            scope, receive, send = as_request(scope, receive, send)
         loop = asyncio.get_running_loop()
         call = Call(self.app, environ_of(scope), loop, receive, send)
         context = contextvars.copy_context()
         await self.threads.call(loop, lambda: context.run(call.run))
+
+
+def as_request(scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:
+    """The handshake of a WebSocket as the GET that it is to whoever speaks no WebSocket (RFC 9110 §7.8)."""
+    scheme = "https" if scope["scheme"] == "wss" else "http"
+
+    async def no_body() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def deny(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return {**scope, "type": "http", "method": "GET", "scheme": scheme}, no_body, deny
 
 
 class Call:
