@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +24,7 @@ from asgistar.routing.route import Entry, Route
 from asgistar.routing.router import Router
 
 HERE = Path(__file__).parent
-ELSEWHERE = ("cli", "client", "docs", "docs_pages", "openapi")
+ELSEWHERE = ("browser", "cli", "client", "docs", "docs_pages", "openapi")
 """What sees no difference between one Python and another, or takes long: browsers, other programs."""
 
 
@@ -233,3 +237,78 @@ def served() -> Served:
             yield Wire(server)
 
     return serve
+
+
+# --- programs that run on Node ----------------------------------------------------------------------------
+
+NPM = {"tsc": "typescript@5.9.3", "pyright": "pyright@1.1.414"}
+"""Program -> the package of npm that it comes with."""
+
+
+def _command(name: str) -> str | None:
+    """Where a program is: beside this Python, where the wheel of Node puts it, or anywhere."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+Installed = Callable[[str], list[str]]
+
+
+@pytest.fixture(scope="session")
+def npm(request: pytest.FixtureRequest) -> Installed:
+    """`npm("tsc")`: the command for a program of `NPM`; what is installed is kept in the cache of pytest."""
+    cache = request.config.cache
+    assert cache is not None
+
+    def installed(name: str) -> list[str]:
+        package = NPM[name]
+        node, manager = _command("node"), _command("npm")
+        if node is None or manager is None:
+            pytest.skip(f"There is no Node here to run {name} on: pip install -r framework/tests/node.txt")
+        folder = cache.mkdir("npm") / package
+        if not folder.exists():
+            own = folder.with_name(f"{folder.name}.{os.getpid()}")
+            command = [manager, "install", "--no-audit", "--no-fund", "--prefix", str(own), package]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"npm didn't install {package} within 120 s.")
+            if done.returncode:
+                pytest.skip(f"npm can't install {package}: {done.stderr[-300:]}")
+            try:
+                own.rename(folder)
+            except OSError:  # another process was faster
+                shutil.rmtree(own)
+        return [node, str(folder / "node_modules" / ".bin" / name)]
+
+    return installed
+
+
+Pyright = Callable[[Path], list[str]]
+
+
+@pytest.fixture
+def pyright(npm: Installed) -> Pyright:
+    """`pyright(folder)`: what pyright says of the modules in a folder, in its strict mode."""
+    command = npm("pyright")
+
+    def look(folder: Path) -> list[str]:
+        settings = {
+            "typeCheckingMode": "strict",
+            "pythonVersion": "3.11",
+            # A line that is marked as wrong must be wrong.
+            "reportUnnecessaryTypeIgnoreComment": "error",
+        }
+        (folder / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+        modules = list(folder.glob("*.py"))
+        asked = [*command, "--project", str(folder), "--pythonpath", sys.executable, "--outputjson"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=300)
+        report = json.loads(done.stdout)
+        assert report["summary"]["filesAnalyzed"] == len(modules)
+        return [
+            f"{Path(each['file']).name}:{each['range']['start']['line'] + 1}: {each.get('rule')}: "
+            f"{each['message']}"
+            for each in report["generalDiagnostics"]
+        ]
+
+    return look

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import decimal
+import enum
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 
 import asgiworker
 from asgistar import (
+    UNSET,
     App,
     Body,
     Conflict,
@@ -27,12 +31,16 @@ from asgistar import (
     Lines,
     Meta,
     NotFound,
+    Patch,
     Redirect,
     Response,
     Route,
     Struct,
     Text,
     Unauthorized,
+    UnsetType,
+    WebSocket,
+    WebSocketRoute,
     component,
 )
 from asgistar.docs import docs
@@ -53,6 +61,37 @@ class Note(Struct, rename={"made_at": "madeAt"}):
     tags: list[str] = []  # noqa: RUF012
     made_at: datetime.datetime | None = None
     pet: Cat | Dog | None = None
+
+
+class Mood(enum.Enum):
+    GLAD = "happy & glad"
+    CLASS = "class"
+    NONE = ""
+    ODD = 'it\'s "odd" \\ */'
+
+
+class Odd(Struct, rename={"class_": "class", "from_": "from", "dash": "a-b", "space": "a b", "first": "1st"}):
+    """What is called as languages don't like it, or has values that they write otherwise."""
+
+    class_: str
+    from_: datetime.date
+    dash: int = 3
+    space: list[Mood] = []  # noqa: RUF012
+    first: bool = True
+    mood: Mood = Mood.GLAD
+    price: decimal.Decimal = decimal.Decimal("1.50")
+    content: bytes = b"\0\xff"
+    pair: tuple[int, str] = (1, "a")
+    map: dict[str, list[int | None]] = {}  # noqa: RUF012
+    pet: Cat | Dog | None = None
+    constructor: str = "c"
+    self: int = 0
+    any: Any = None
+
+
+class Change(Struct):
+    title: str | UnsetType = UNSET
+    day: datetime.date | UnsetType | None = UNSET
 
 
 class Stored(Struct):
@@ -128,6 +167,28 @@ async def seen(
     return Seen(path, day, flag, order, tags, x_token, session)
 
 
+async def odd(odd: Odd, x_class: Header[Mood], level: Literal[-1, 10] = -1) -> tuple[Odd, Mood, int]:
+    return odd, x_class, level
+
+
+async def change(change: Patch[Change]) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(change)
+    return told
+
+
+async def attach(moods: Form[list[Mood]], files: list[File], day: Form[datetime.date]) -> list[str]:
+    return [*(each.value for each in moods), *(str(each.filename) for each in files), str(day)]
+
+
+async def either(kind: Literal["cat", "dog", "none", "text"]) -> Cat | Dog | str | None:
+    return {"cat": Cat(), "dog": Dog("Rex"), "none": None}.get(kind, "text")
+
+
+async def pets() -> Lines[Cat | Dog]:
+    yield Cat(7)
+    yield Dog("Rex")
+
+
 async def tree(tree: Tree) -> Tree:
     return tree
 
@@ -160,6 +221,15 @@ async def events(start: int = 0) -> Events[Note]:
             yield Event(data=Note(f"event {start}"), event="note", id=str(start))
     finally:
         LEFT.set()
+
+
+async def feed(last_event_id: Header[int] = 0) -> Events[int]:
+    """Five events. It breaks off after each second one."""
+    for number in range(last_event_id + 1, 6):
+        yield Event(data=number, id=str(number), retry=1)
+        if number % 2 == 0:
+            raise ConnectionResetError("as told")
+    yield Event(data=6, id="6")
 
 
 async def words() -> Events[str]:
@@ -206,6 +276,32 @@ async def key(keyed: Keyed) -> str:
     return keyed.name
 
 
+async def chat(socket: WebSocket[Note, Stored], room: str, key: Keyed, first: int = 1) -> None:
+    if room == "closed":
+        raise NotFound("There is no such room.")
+    async for note in socket:
+        if note.title == "leave":
+            await socket.close(4000, "as you wish")
+            break
+        await socket.send(Stored(first, Note(f"{room}: {note.title} by {key.name}")))
+        first += 1
+
+
+async def echo(socket: WebSocket[Note, Note]) -> None:
+    async for note in socket:
+        await socket.send(note)
+
+
+async def plain(socket: WebSocket[str | bytes, bytes]) -> None:
+    async for message in socket:
+        await socket.send(message.encode() if isinstance(message, str) else message[::-1])
+
+
+async def loose(socket: WebSocket, x_token: Header[str | None] = None) -> None:
+    async for message in socket:
+        await socket.send(message)
+
+
 def made() -> App:
     return App(
         [
@@ -219,6 +315,11 @@ def made() -> App:
             ),
             Route("/seen/<path:path>", "GET", seen),
             Route("/tree", "POST", tree),
+            Route("/odd", "POST", odd, name="import"),
+            Route("/change", "PATCH", change, name="close"),
+            Route("/attach", "POST", attach, name="constructor"),
+            Route("/either/<kind>", "GET", either),
+            Route("/pets", "GET", pets),
             Include(
                 "/bodies", [Route("/upload", "POST", upload), Route("/form", "POST", form)], name="bodies"
             ),
@@ -226,10 +327,21 @@ def made() -> App:
             Route("/text", "GET", text),
             Route("/lines", "GET", lines),
             Route("/events", "GET", events),
+            Route("/feed", "GET", feed),
             Route("/words", "GET", words),
             Route("/broken", "GET", broken),
             Route("/away", "GET", away),
             Include("/who", [Route("/me", "GET", me), Route("/key", "GET", key)], name="who"),
+            Include(
+                "/live",
+                [
+                    WebSocketRoute("/chat/<room>", chat),
+                    WebSocketRoute("/echo", echo),
+                    WebSocketRoute("/plain", plain),
+                    WebSocketRoute("/loose", loose),
+                ],
+                name="live",
+            ),
             docs("/docs"),
         ],
         components=[visitor, keyed],

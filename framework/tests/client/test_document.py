@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from asgistar.client import ApiKey, Bearer, Client, Document, DocumentError
+from asgistar.client.auth import together
 from asgistar.client.document import Operation, found_in
+from asgistar.client.table import Settings
 
 
 def document(**paths: Any) -> Document:
@@ -91,6 +93,10 @@ def test_references_are_followed() -> None:
         (ApiKey("k", "key", "query"), {"url": "http://example.com/?a=b&key=k"}),
         (ApiKey("k", "key", "cookie"), {"cookie": "a=b; key=k"}),
         (Bearer("t"), {"authorization": "Bearer t"}),
+        (
+            together([Bearer("t"), ApiKey("k", "x-key"), ApiKey("q", "key", "query")]),
+            {"authorization": "Bearer t", "x-key": "k", "url": "http://example.com/?a=b&key=q"},
+        ),
     ],
 )
 def test_ways_to_authenticate(auth: httpx.Auth, sent: dict[str, str]) -> None:
@@ -112,11 +118,37 @@ def test_a_key_without_a_name_needs_a_document_that_knows_it(number: int, said: 
         Client(source, base_url="http://example.com", auth=ApiKey("k"))
 
 
-def test_a_websocket_can_not_be_asked_for() -> None:
-    source = {"openapi": "3.1.0", "paths": {"/": {"x-websocket": {"operationId": "socket"}}}}
-    client = Client(source, base_url="http://example.com")
-    with pytest.raises(LookupError, match="socket is a WebSocket, which this client doesn't speak"):
-        client.request("socket")
+def test_several_keys_are_found_in_the_document_and_stay_with_their_server() -> None:
+    schemes = {"a": {"type": "apiKey", "name": "x-key", "in": "header"}}
+    source = {"openapi": "3.1.0", "components": {"securitySchemes": schemes}}
+    settings = Settings(source, None, "https://good.example/", [ApiKey("k"), ApiKey("c", "sid", "cookie")])
+    request = next(settings.auth.sync_auth_flow(httpx.Request("GET", "https://evil.example/")))
+    assert (request.headers["x-key"], request.headers["cookie"]) == ("k", "sid=c")
+    settings.keep_key(request)
+    assert not {"x-key", "cookie"} & request.headers.keys()
+    asking = Settings("https://good.example/", None, None, (ApiKey("k"), Bearer("t"))).asking_auth
+    assert isinstance(asking, Bearer)
+
+
+def test_one_of_several_ways_may_answer_a_challenge() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["x-key"] == "k"
+        if "authorization" in request.headers:
+            return httpx.Response(200, text=request.headers["authorization"])
+        return httpx.Response(401, headers={"www-authenticate": 'Digest realm="a", nonce="b", qop="auth"'})
+
+    auth = together([ApiKey("k", "x-key"), httpx.DigestAuth("anna", "secret")])
+    with httpx.Client(transport=httpx.MockTransport(answer), auth=auth) as client:
+        assert client.get("http://example.com/").text.startswith('Digest username="anna"')
+
+
+def test_what_is_no_way_to_authenticate_is_told_of() -> None:
+    with pytest.raises(TypeError, match=r"auth is a list with 'token' in it\. Give Bearer, Basic, ApiKey"):
+        Client("http://example.com", auth=["token"])
+
+
+def test_private_names_are_no_operations() -> None:
+    client = Client({"openapi": "3.1.0"}, base_url="http://example.com")
     with pytest.raises(AttributeError):
         client.__wrapped__  # noqa: B018
     with pytest.raises(AttributeError):

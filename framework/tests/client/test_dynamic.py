@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -170,11 +171,38 @@ def test_clients_authenticate(url: str, auth: Any, seen: str) -> None:
         assert client.who.me() == seen
 
 
+async def test_a_server_that_is_not_there_is_told_by_its_address(app: App) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        base = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        key = ApiKey("secret", "key", "query")
+        with (
+            Client(base, auth=key) as unknown,
+            pytest.raises(httpx.ConnectError, match=rf"^{base}/docs/openapi.json: .+") as told,
+        ):
+            unknown.who.me()
+        assert "secret" not in str(told.value)
+        with (
+            Client(app.openapi(), base_url=base, auth=key) as known,
+            pytest.raises(httpx.ConnectError, match=rf"^{base}/who/me: .+") as told,
+        ):
+            known.who.me()
+        assert "secret" not in str(told.value)
+        with pytest.raises(httpx.ConnectError, match=rf"^{base}/docs/openapi.json: .+"):
+            async with AsyncClient(base):
+                pass
+        async with AsyncClient(app.openapi(), base_url=base) as aknown:
+            with pytest.raises(httpx.ConnectError, match=rf"^{base}/who/me: .+"):
+                await aknown.who.me()
+
+
 def test_a_key_goes_where_the_document_has_it(url: str) -> None:
     with Client(url, auth=ApiKey("k")) as client:
         assert client.who.key() == "k"
     with Client(url, auth=ApiKey("k", "X-Key")) as client:
         assert client.who.key() == "k"
+    with Client(url, auth=[Bearer("a"), ApiKey("k")]) as client:
+        assert (client.who.key(), client.who.me()) == ("k", "Bearer a")
     with Client(url) as client, pytest.raises(Unauthorized, match="Who are you"):
         client.who.me()
 

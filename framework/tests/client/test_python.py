@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from asgistar.client import DocumentError, NotFound, UnprocessableContent, generate
+from asgistar.client import ApiKey, DocumentError, NotFound, UnprocessableContent, generate
 
 if TYPE_CHECKING:
     from asgistar import App
@@ -89,9 +90,43 @@ def test_a_typed_client_speaks_to_a_server(
             assert (event.data.title, event.event, event.id) == ("event 2", "note", "2")
         assert left.wait(10)
         assert [event.data for event in client.words()] == ["a word", "7"]
+        with client.feed() as feed:
+            assert [next(feed).data for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+        with client.live.echo() as echo:
+            echo.send(api.Note(title="a"))
+            assert echo.receive(10) == api.Note(title="a", madeAt=None, pet=None)
+    with api.Client(url, auth=ApiKey("k")) as client, client.live.chat(room="a", first=2) as chat:
+        chat.send({"title": "a"})
+        assert chat.receive(10).note.title == "a: a by k"
     client = api.Client(url)
     assert client.text()
     client.close()
+
+
+def test_names_and_values_may_be_odd(written: Written, url: str, app: App) -> None:
+    api = written(app.openapi())
+    day = datetime.date(2026, 11, 22)
+    with api.Client(url) as client:
+        made, mood, level = client.import_(
+            class_="x", from_=day, a_b=7, a_b_body=["", "class"], mood='it\'s "odd" \\ */', x_class="class",
+            level=10, price=decimal.Decimal("9.99"), content=b"\1", pet=api.Cat(), map={"a": [1, None]},
+        )  # fmt: skip
+        assert (mood, level) == ("class", 10)
+        assert made == api.Odd(
+            class_="x", from_=day, a_b=7, a_b_=["", "class"], mood='it\'s "odd" \\ */', content=b"\1",
+            price=decimal.Decimal("9.99"), pet=api.Cat(), map={"a": [1, None]}, pair=(1, "a"),
+        )  # fmt: skip
+        made, _, _ = client.import_(class_="x", from_=day, x_class="")
+        assert (made.price, made.content, made._1st) == (decimal.Decimal("1.50"), b"\0\xff", True)
+        assert client.close_(day=None) == {"day": None}
+        assert client.close_() == {}
+        files = [b"a", ("ü.txt", b"bc")]
+        assert client.constructor(moods=["", "class"], files=files, day=day) == [
+            "", "class", "upload", "ü.txt", "2026-11-22"
+        ]  # fmt: skip
+        kinds = ("cat", "dog", "none", "text")
+        assert [client.either(kind=kind) for kind in kinds] == [api.Cat(), api.Dog(name="Rex"), None, "text"]
+        assert list(client.pets()) == [api.Cat(lives=7), api.Dog(name="Rex")]
 
 
 async def test_a_typed_client_is_async_too(written: Written, app: App) -> None:
@@ -104,31 +139,53 @@ async def test_a_typed_client_is_async_too(written: Written, app: App) -> None:
         async with await client.events() as events:
             assert (await anext(events)).data.title == "event 1"
         assert await client.raw(body=b"abc") == b"cba"
+        async with await client.live.echo() as echo:
+            await echo.send(api.Note(title="a"))
+            assert (await echo.receive(10)).title == "a"
+        async with await client.live.plain() as plain:
+            await plain.send(b"ab")
+            assert await plain.receive(10) == b"ba"
     client = api.AsyncClient("http://127.0.0.1:1", auth=("a", "b"))
     await client.close()
 
 
 USE = """
 from __future__ import annotations
+from typing import assert_type
 from {name} import AsyncClient, Client, Note, Stored
-from asgistar.client import ApiKey, Basic, Bearer
+from asgistar.client import ApiKey, AsyncSocket, Basic, Bearer, Reconnect, Socket
 from asgistar.client.typed import Event
 
 def use(client: Client) -> None:
-    made: Stored = client.notes.create(title="a", pet=None)
-    title: str = made.note.title
-    notes: list[Stored] = client.notes.listing()
+    made = client.notes.create(title="a", pet=None)
+    assert_type(made, Stored)
+    assert_type(made.note.title, str)
+    assert_type(client.notes.listing(), list[Stored])
     for event in client.events():
-        data: Note = event.data
+        assert_type(event, Event[Note])
+        assert_type(event.data, Note)
     client.notes.remove(id=1)
+    with client.live.chat(room="a") as chat:
+        assert_type(chat, Socket[Note, Stored])
+        chat.send(Note(title="a"))
+        assert_type(chat.receive(), Stored)
+        for message in chat:
+            assert_type(message, Stored)
+    assert_type(client.live.plain(), Socket[str | bytes, bytes])
+    assert_type(client.live.loose(), Socket[str | bytes, str | bytes])
     Client("http://a", auth=Bearer("t"))
     Client("http://a", auth=Basic("a", "b"))
-    Client("http://a", auth=ApiKey("k"))
+    Client("http://a", auth=[ApiKey("k"), Bearer("t")])
+    Client("http://a", auth=ApiKey("k"), reconnect=Reconnect(attempts=1))
 
 async def use_async(client: AsyncClient) -> None:
-    made: Stored = await client.notes.create(title="a")
+    assert_type(await client.notes.create(title="a"), Stored)
     async for line in await client.lines(number=1):
-        title: str = line.title
+        assert_type(line, Note)
+    async with await client.live.echo() as echo:
+        assert_type(echo, AsyncSocket[Note, Note])
+        async for note in echo:
+            assert_type(note, Note)
 """
 
 WRONG = """
@@ -140,19 +197,21 @@ def use(client: Client) -> None:
     client.notes.detail(id="a")
     client.notes.nothing()
     made: str = client.notes.create(title="a")
+    client.live.echo().send(7)
 """
 
 
 @pytest.mark.slow
-def test_what_is_written_passes_mypy_and_so_does_its_right_use(
-    written: Written, app: App, nasty: dict[str, Any], tmp_path: Path
+def test_what_is_written_passes_type_checkers_and_so_does_its_right_use(
+    written: Written, app: App, nasty: dict[str, Any], tmp_path: Path, pyright: Callable[[Path], list[str]]
 ) -> None:
     written(nasty)
     name = written(app.openapi()).__name__
     (tmp_path / "use.py").write_text(USE.format(name=name))
     assert "Success" in checked(tmp_path), checked(tmp_path)
+    assert pyright(tmp_path) == []
     (tmp_path / "use.py").write_text(WRONG.format(name=name))
-    assert "Found 5 errors in 1 file" in checked(tmp_path), checked(tmp_path)
+    assert "Found 6 errors in 1 file" in checked(tmp_path), checked(tmp_path)
 
 
 # --- what is written for others ---------------------------------------------------------------------------
@@ -208,12 +267,9 @@ def test_httpx_is_not_needed_to_write_a_client() -> None:
         "    try: getattr(__import__('asgistar.client').client, name)\n"
         "    except ModuleNotFoundError as error: print(error)\n"
         "    else: print('there')\n"
-        "try: import asgistar.testing\n"
-        "except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split("\n")[0] == "asgistar.client needs httpx: pip install 'asgistar[client]'"
-    assert "asgistar.testing needs httpx: pip install 'asgistar[testing]'" in done.stdout
     assert not done.stderr
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from asgistar import App
 
 pytestmark = pytest.mark.slow
-
-TYPESCRIPT = "typescript@~5.9"
 
 STRICT = {
     "strict": True,
@@ -39,35 +35,13 @@ STRICT = {
 }
 
 
-@pytest.fixture(scope="session")
-def tsc(request: pytest.FixtureRequest) -> Path:
-    """The compiler, from npm; kept in the cache of pytest."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("There is no npm here, or no node, to compile and run TypeScript with.")
-    assert request.config.cache is not None
-    folder = request.config.cache.mkdir("typescript") / TYPESCRIPT.replace("~", "")
-    if not folder.exists():
-        own = folder.with_name(f"{folder.name}.{os.getpid()}")
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(own), TYPESCRIPT]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"npm didn't install {TYPESCRIPT} within 120 s.")
-        if done.returncode:
-            pytest.skip(f"npm can't install {TYPESCRIPT}: {done.stderr[-300:]}")
-        try:
-            own.rename(folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(own)
-    return folder / "node_modules" / ".bin" / "tsc"
-
-
 Compiled = Callable[..., str]
 
 
 @pytest.fixture
-def compiled(tsc: Path, tmp_path: Path) -> Compiled:
+def compiled(npm: Callable[[str], list[str]], tmp_path: Path) -> Compiled:
     """`compiled(document, use="…")`: what the compiler says of the client and its use, into a folder."""
+    tsc = npm("tsc")
 
     def compile(document: Any, use: str = "export {};") -> str:
         (tmp_path / "api.ts").write_text(generate(document, "typescript"))
@@ -75,14 +49,14 @@ def compiled(tsc: Path, tmp_path: Path) -> Compiled:
         files = ["api.ts", "use.ts"]
         (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "files": files}))
         (tmp_path / "package.json").write_text('{"type": "module"}')
-        done = subprocess.run([str(tsc), "-p", "."], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([*tsc, "-p", "."], cwd=tmp_path, capture_output=True, text=True)
         return done.stdout + done.stderr
 
     return compile
 
 
 USE = """
-import { Client, Problem, type Note, type Stored } from "./api.js";
+import { Client, Problem, Socket, type Note, type NoteSent, type Stored } from "./api.js";
 
 const process: { argv: string[] } = (globalThis as any).process;
 const client = new Client(process.argv[2]!, { auth: { apiKey: "k" }, headers: { "x-other": "o" } });
@@ -130,21 +104,79 @@ for await (const { data, event, id } of client.events({ start: 6 })) {
   if (events.length === 2) break;
 }
 for await (const { data } of client.words()) events.push(data);
+const feed: number[] = [];
+for await (const { data } of client.feed()) {
+  feed.push(data);
+  if (data === 6) break;
+}
+const messages: unknown[] = [];
+const echo: Socket<NoteSent, Note> = await client.live.echo();
+echo.send({ title: "a" });
+echo.send({ title: "b" });
+for await (const { title, done } of echo) if (messages.push([title, done]) === 2) break;
+const plain: Socket<string | ArrayBuffer, ArrayBuffer> = await client.live.plain();
+plain.send("ü");
+plain.send(new Uint8Array([1, 2]).buffer);
+for await (const bytes of plain) if (messages.push([...new Uint8Array(bytes)]) === 4) break;
+messages.push(await plain.closed);
+const loose = await client.live.loose();
+loose.send("a");
+for await (const message of loose) {
+  messages.push(message);
+  messages.push((await loose.close(4001, "enough")).code);
+}
+for (const call of [
+  () => client.live.chat({ room: "a" }),
+  () => client.live.loose({ "x-token": "k" }),
+]) {
+  try {
+    await call();
+  } catch (error) {
+    messages.push((error as Error).message);
+  }
+}
+const once = new Client(process.argv[2]!, { reconnect: false });
+try {
+  for await (const { data } of once.feed()) feed.push(data);
+} catch (error) {
+  messages.push((error as Error).name);
+}
+const odd: unknown[] = [];
+const [made2, mood, level] = await client.import_({
+  class: "x", from: "2026-11-22", "a-b": 7, "a b": ["", "class"], mood: "it's \\"odd\\" \\\\ */",
+  constructor: "k",
+  "x-class": "class", level: 10, pet: { kind: "cat" }, map: { a: [1, null] },
+});
+odd.push([made2.class, made2["a-b"], made2["a b"], made2.mood, made2.constructor, made2.map, mood, level]);
+odd.push([made2.price, made2["1st"], made2.pair[1], made2.pet]);
+odd.push(await client.close({ day: null }), await client.close());
+odd.push(await client.constructor_({
+  moods: ["", "class"], files: [new Blob(["a"]), new File(["b"], "ü.txt")], day: "2026-11-22",
+}));
+for (const kind of ["cat", "dog", "none", "text"] as const) odd.push(await client.either({ kind }));
+for await (const pet of client.pets()) odd.push(pet.kind === "cat" ? pet.lives : pet.name);
 const key = await client.who.key();
 const basic = await new Client(process.argv[2]!, { auth: { basic: ["ann", "ü"] } }).who.me();
 const bearer = await new Client(process.argv[2]!, { auth: { bearer: "t" } }).who.me();
 console.log(JSON.stringify({
   made, pet, found, all, problem, invalid, refused, removed, seen, tree, sent, form, text,
-  raw: await raw.text(), lines, events, key, basic, bearer,
+  raw: await raw.text(), lines, events, feed, messages, odd, key, basic, bearer,
 }));
 """
 
 
 def test_a_client_compiles_and_speaks_to_a_server(
-    compiled: Compiled, app: App, url: str, tmp_path: Path, left: threading.Event
+    compiled: Compiled,
+    npm: Callable[[str], list[str]],
+    app: App,
+    url: str,
+    tmp_path: Path,
+    left: threading.Event,
 ) -> None:
     assert compiled(app.openapi(), USE) == ""
-    done = subprocess.run(["node", "use.js", url], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [npm("tsc")[0], "use.js", url], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     note = {
@@ -175,6 +207,18 @@ def test_a_client_compiles_and_speaks_to_a_server(
     assert said["lines"] == ["line 0\u2028", "line 1\u2028"]
     assert said["events"] == [["event 7", "note", "7"], ["event 8", "note", "8"], "a word", "7"]
     assert left.wait(10)
+    assert said["feed"] == [1, 2, 3, 4, 5, 6, 1, 2]
+    assert said["messages"] == [
+        ["a", False], ["b", False], [0xC3, 0xBC], [2, 1], {"code": 1000, "reason": ""}, "a", 4001,
+        "The WebSocket was not accepted.", "x-token can't be sent: a WebSocket has no headers of ours.",
+        "TypeError",
+    ]  # fmt: skip
+    assert said["odd"] == [
+        ["x", 7, ["", "class"], 'it\'s "odd" \\ */', "k", {"a": [1, None]}, "class", 10],
+        ["1.50", True, "a", {"kind": "cat", "lives": 9}],
+        {"day": None}, {}, ["", "class", "blob", "ü.txt", "2026-11-22"],
+        {"kind": "cat", "lives": 9}, {"kind": "dog", "name": "Rex"}, None, "text", 7, "Rex",
+    ]  # fmt: skip
     assert (said["key"], said["basic"], said["bearer"]) == ("k", "Basic YW5uOsO8", "Bearer t")
 
 

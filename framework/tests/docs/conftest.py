@@ -109,18 +109,21 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
 
 
 async def _events(scope: Any, send: Any) -> None:
-    """As many events as were asked for; with 0, they never end."""
+    """As many events as were asked for; with 0, they never end; with -n there are n, and they break off after
+    each second one."""
     count = int(dict(parse_qsl(scope["query_string"].decode())).get("count", 3))
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
     )
-    number = 0
-    while not count or number < count:
+    number = int(dict(scope["headers"]).get(b"last-event-id", 0))
+    while not count or number < abs(count):
         number += 1
         data = json.dumps({"id": number, "what": "created"})
         event = f": a comment\r\nid: {number}\r\nevent: change\r\ndata: {data}\r\n\r\n"
         await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
         await asyncio.sleep(0.01)
+        if count < 0 and number % 2 == 0:
+            raise ConnectionResetError("as told")
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -132,6 +135,8 @@ async def _chat(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
     while (message := await receive())["type"] == "websocket.receive":
         said = json.loads(message["text"])
+        if said["text"] == "break":
+            raise ConnectionResetError("as told")
         if said["text"] == "leave":
             await send({"type": "websocket.close", "code": 4000, "reason": "as you wish"})
             return
@@ -182,6 +187,12 @@ def served(app: Any, **settings: Any) -> Iterator[str]:
 def _served() -> Callable[..., Any]:
     """`with served(app) as url`."""
     return served
+
+
+@pytest.fixture(name="documented", scope="session")
+def _documented() -> Callable[..., App]:
+    """`documented(document)`: an application that has docs with it."""
+    return documented
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,93 @@ def test_streams_are_iterated(run: Any) -> None:
     """) == [1, 2]
 
 
+def test_events_that_break_off_are_taken_up_behind_the_last_one(run: Any) -> None:
+    ids = """
+        const found = [];
+        for await (const { id } of await stream) found.push(id);
+        return found;
+    """
+    again = "const other = new Client('openapi.json', { reconnect: { delay: 0 } });"
+    assert run(f"{again} const stream = other.live.events({{ count: -5 }}); {ids}") == [*"12345"]
+    for off in ("false", "{ attempts: 0 }"):
+        assert run(f"""
+            const found = [];
+            try {{
+                const stream = await client.live.events({{ count: -5 }}, {{ reconnect: {off} }});
+                for await (const {{ id }} of stream) found.push(id);
+            }} catch (error) {{ return [found.join(), error.name]; }}
+        """) == ["1,2", "TypeError"]
+
+
+def answering(*turns: str) -> str:
+    """A client whose server answers with these responses, one after the other."""
+    return f"""
+        const headers = {{ "content-type": "text/event-stream" }};
+        const broken = (text) => new Response(new ReadableStream({{
+            start(controller) {{ controller.enqueue(new TextEncoder().encode(text)); }},
+            pull(controller) {{ controller.error(new TypeError("network error")); }},
+        }}), {{ headers }});
+        const turns = [{", ".join(f"() => {turn}" for turn in turns)}];
+        const asked = [];
+        const schema = await (await fetch("openapi.json")).json();
+        const other = new Client(schema, {{
+            reconnect: {{ delay: 0, attempts: 3 }},
+            fetch: (url, init) => {{
+                asked.push(init.headers.get("last-event-id"));
+                return Promise.resolve().then(turns.length > 1 ? turns.shift() : turns[0]);
+            }},
+        }});
+        const found = [];
+        let error = null;
+        try {{
+            for await (const {{ data }} of await other.live.events({{}}, {{ signal }})) found.push(data);
+        }} catch (thrown) {{ error = thrown.message }}
+        return [found, asked, error];
+    """
+
+
+NO_SIGNAL = "const signal = undefined;"
+
+
+@pytest.mark.parametrize(
+    ("turns", "found", "asked", "error"),
+    [
+        (  # an event that isn't whole is not there, and neither is its id
+            ["broken('id: ü\\ndata: 1\\n\\nid: 2\\ndata: 2')", "new Response('data: 3\\n\\n', { headers })"],
+            [1, 3],
+            [None, "\xc3\xbc"],
+            None,
+        ),
+        (
+            [
+                "new Response('retry: 1\\ndata: 1\\n\\n', { headers })",
+                "Promise.reject(new TypeError('no network'))",
+                "new Response('', { status: 503 })",
+                "new Response(null, { status: 204, headers })",
+            ],
+            [1],
+            [None] * 4,
+            None,
+        ),
+        (["broken('data: 1\\n\\n')", "new Response('gone', { status: 410 })"], [1], [None] * 2, "gone"),
+        (["broken('data: 1\\n\\n')", "broken('')"], [1], [None] * 4, "network error"),
+        (["new Response('data: 1\\n\\n', { headers })"], [1], [None], None),
+    ],
+)
+def test_a_stream_is_asked_for_again_as_long_as_there_may_be_more(
+    run: Any, turns: list[str], found: list[int], asked: list[Any], error: str | None
+) -> None:
+    assert run(NO_SIGNAL + answering(*turns)) == [found, asked, error]
+
+
+def test_the_wait_for_the_next_attempt_can_be_aborted(run: Any) -> None:
+    turns = ["new Response('retry: 300000\\ndata: 1\\n\\n', { headers })"]
+    abort = "const signal = AbortSignal.timeout(300);"
+    found, asked, error = run(abort + answering(*turns))
+    assert (found, asked) == ([1], [None])
+    assert "timed out" in error
+
+
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_an_event_stream_may_be_cut_anywhere(run: Any, cut: int) -> None:
     text = "\\ufeff: hi\\r\\nid: 1\\r\\nevent: a\\r\\ndata: ü\\r\\ndata:  b\\r\\n\\r\\n\\rdata\\n\\n"
@@ -153,6 +240,27 @@ def test_a_websocket_has_values(run: Any) -> None:
         try { await socket.send({ text: "one" }) } catch (error) { return error.message }
     """)
         == "The WebSocket was not accepted."
+    )
+
+
+def test_a_websocket_of_texts_has_texts_and_one_that_fails_is_an_error(run: Any) -> None:
+    assert run("""
+        const schema = await (await fetch("openapi.json")).json();
+        const chat = Object.values(schema.paths).find((item) => item["x-websocket"])["x-websocket"];
+        chat.receives = chat.sends = { content: { "text/plain": {} } };
+        const socket = await new Client(schema).live.chat({ room: "lobby" });
+        await socket.send('{"text": "one"}');
+        for await (const message of socket) return message;
+    """) == json.dumps({"who": "server", "text": "one"})
+    assert (
+        run("""
+        const socket = await client.live.chat({ room: "lobby" });
+        await socket.send({ text: "break" });
+        try {
+            for await (const message of socket) throw new Error(message);
+        } catch (error) { return error.message }
+    """)
+        == "The WebSocket was closed with 1011"
     )
 
 

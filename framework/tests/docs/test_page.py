@@ -568,3 +568,107 @@ def test_its_colours_can_be_read(visit: Visit, url: str, scheme: str) -> None:
             .filter((each) => {CONTRAST}(each) < 4.5)
             .map((each) => each.outerHTML.slice(0, 100))""")
         assert dim == []
+
+
+# --- what is easily forgotten -------------------------------------------------------------------------------
+
+DEMANDING = {
+    "openapi": "3.1.0",
+    "info": {"title": "Demanding", "version": "1"},
+    "paths": {
+        "/things/{from}": {
+            "parameters": [
+                {
+                    "name": "from", "in": "path", "required": True,
+                    "schema": {"type": "string", "format": "uuid", "pattern": "^[^/]+$"},
+                },
+                {
+                    "name": "x-n", "in": "header", "required": True,
+                    "schema": {"type": "integer", "minimum": 3, "maximum": 2_000_000},
+                },
+            ],
+            "get": {"operationId": "things:get", "responses": {"200": {"description": "A thing."}}},
+            "put": {
+                "operationId": "things:put",
+                "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+                "responses": {"204": {"description": "Kept."}},
+            },
+        },
+        "/socket": {
+            "x-websocket": {
+                "operationId": "socket", "responses": {}, "security": [{"bearer": []}],
+                "sends": {"content": {"application/json": {"schema": {
+                    "type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"],
+                }}}},
+            }
+        },
+    },
+    "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def demanding(served: Any, documented: Any) -> Any:
+    """The address of a page for a document in which everything needs something."""
+    with served(documented(DEMANDING)) as url:
+        yield f"{url}/docs/"
+
+
+def code_of(page: Page) -> str:
+    shown: str = page.evaluate("document.querySelector('.code-card code').textContent")
+    return shown
+
+
+def test_the_first_page_calls_an_operation_with_all_that_it_needs(visit: Visit, demanding: str) -> None:
+    page = visit(demanding)
+    page.waits_for(READY)
+    example = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    assert f'client.things.get({{ from: "{example}", "x-n": 3 }})' in code_of(page)
+    assert f'client.things.get(from_="{example}", x_n=3)' in page.text()
+
+
+def test_a_file_that_is_not_chosen_yet_stands_in_the_code_by_its_name(
+    visit: Visit, url: str, demanding: str
+) -> None:
+    page = opened(visit, url, "files:upload")
+    assert "-F 'cover=@\"cover\"'" in code_of(page)
+    assert "pages" not in code_of(page)
+    assert "--data-binary @file" in code_of(opened(visit, demanding, "things:put"))
+
+
+def test_what_goes_without_saying_is_not_said_and_numbers_can_be_read(visit: Visit, demanding: str) -> None:
+    page = opened(visit, demanding, "things:get")
+    assert "string · uuid" in page.text()
+    assert "matches" not in page.text()
+    assert "3 to 2,000,000" in page.text()
+
+
+def test_what_was_said_of_an_operation_is_not_said_of_the_next_one(visit: Visit, url: str) -> None:
+    page = opened(visit, url, "notes:create")
+    press(page, "Send")
+    said = "[...document.querySelectorAll('body > [role=status]')].map((each) => each.textContent).join()"
+    page.waits_for(f"{said} === 'Answer 401'")
+    go(page, "notes:list")
+    assert page.evaluate(said) == ""
+
+
+def test_a_search_that_did_not_find_what_is_shown_is_over(visit: Visit, url: str) -> None:
+    page = opened(visit, url, "notes:create")
+    search = "document.querySelector('#search')"
+    page.evaluate(f"{search}.value = 'create'; {search}.dispatchEvent(new Event('input'))")
+    go(page, "notes:create")
+    assert page.evaluate(f"{search}.value") == "create"
+    go(page, "live:chat")
+    assert page.evaluate(f"{search}.value") == ""
+
+
+def test_a_token_that_no_browser_sends_with_a_websocket_is_said_to_be_one(
+    visit: Visit, demanding: str
+) -> None:
+    page = opened(visit, demanding, "socket")
+    assert "Needs a bearer token, which a browser can't send here" in page.text()
+    page.evaluate("document.querySelector('.auth-line button').click()")
+    page.types("secret")
+    page.presses("Enter")
+    page.waits_for("!document.querySelector('dialog[open]')")
+    assert "Sent with" not in page.text()

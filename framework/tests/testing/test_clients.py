@@ -18,7 +18,8 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
-from asgistar import App, Body, Cookie, Redirect, Route, component
+from asgistar import App, Body, Cookie, Header, Redirect, Route, component
+from asgistar.client import ApiKey, Bearer
 from asgistar.testing import AsyncClient, LifespanFailed, TestClient
 
 # --- applications -----------------------------------------------------------------------------------------
@@ -242,6 +243,18 @@ class Broken(Exception):
 
 async def fails() -> str:
     raise Broken("of the view")
+
+
+async def test_both_clients_authenticate_in_several_ways_at_once() -> None:
+    async def seen(authorization: Header[str], x_key: Header[str]) -> list[str]:
+        return [authorization, x_key]
+
+    app = App([Route("/", "GET", seen)])
+    auth = [Bearer("t"), ApiKey("k", "x-key")]
+    with TestClient(app, auth=auth) as client:
+        assert client.get("/").json() == ["Bearer t", "k"]
+    async with AsyncClient(app, auth=auth) as aclient:
+        assert (await aclient.get("/")).json() == ["Bearer t", "k"]
 
 
 def test_an_error_of_a_view_is_raised_in_the_test() -> None:

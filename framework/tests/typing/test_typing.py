@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 CODE = Path(__file__).parent / "user_code.py"
+
+Pyright = Callable[[Path], list[str]]
 
 
 def test_mypy_sees_what_is_said(tmp_path: Path) -> None:
@@ -24,36 +26,18 @@ def test_mypy_sees_what_is_said(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_pyright_sees_what_is_said(tmp_path: Path) -> None:
-    pyright = shutil.which("pyright") or shutil.which("basedpyright")
-    if pyright is None:
-        pytest.skip("there is no pyright: npm install --global pyright")
+@pytest.mark.slow
+def test_pyright_sees_what_is_said(pyright: Pyright, tmp_path: Path) -> None:
     shutil.copy(CODE, tmp_path)
-    settings = tmp_path / "pyrightconfig.json"
-    settings.write_text(
-        json.dumps(
-            {
-                "include": [CODE.name],
-                "typeCheckingMode": "strict",
-                "pythonVersion": "3.11",
-                # A line that is marked as wrong must be wrong.
-                "reportUnnecessaryTypeIgnoreComment": "error",
-            }
-        ),
-        "utf-8",
-    )
-    ended = subprocess.run(
-        [pyright, "--project", str(settings), "--pythonpath", sys.executable, "--outputjson"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    report = json.loads(ended.stdout)
-    assert report["summary"]["filesAnalyzed"] == 1
-    found = report["generalDiagnostics"]
-    assert not found, "\n".join(
-        f"{each['range']['start']['line'] + 1}: {each.get('rule')}: {each['message']}" for each in found
-    )
+    assert pyright(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_pyright_that_looks_finds_mistakes(pyright: Pyright, tmp_path: Path) -> None:
+    wrong = CODE.read_text("utf-8").replace("assert_type(q, str)", "assert_type(q, int)")
+    (tmp_path / "wrong.py").write_text(wrong, "utf-8")
+    (found,) = pyright(tmp_path)
+    assert "reportAssertTypeFailure" in found
 
 
 def test_a_checker_that_looks_finds_mistakes(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from asgistar import (
     Header,
     Include,
     Info,
+    Instead,
+    Invalid,
     Lines,
     Meta,
     NotFound,
@@ -52,7 +54,7 @@ from asgistar import (
 )
 from asgistar.docs import docs
 from asgistar.http import URL, Client, Cookies, Headers, QueryParams
-from asgistar.middleware import compression, cors, request_id
+from asgistar.middleware import compression, cors, request_id, same_origin
 from asgistar.security import Bearer
 from asgistar.templates import Templates
 from asgistar.testing import AsyncClient, TestClient
@@ -115,6 +117,29 @@ async def forms(form: Form[Note], word: Form[str], file: File, stream: Body[Asyn
         assert_type(chunk, bytes)
     async for part in stream:
         assert_type(part, bytes)
+
+
+async def again(form: Form[Note | Invalid], templates: Templates) -> Annotated[HTML, Status(422)] | Redirect:
+    assert_type(form, Note | Invalid)
+    if not isinstance(form, Invalid) and form.title == "taken":
+        form = Invalid.of(form).add("title", "Is taken.", "unique")
+    if isinstance(form, Invalid):
+        assert_type(form.values["title"], Any)
+        assert_type(form.errors["title"][0]["message"], str)
+        return templates("note.html", 422, form=form)
+    assert_type(form, Note)
+    return Redirect("/")
+
+
+async def by_json(note: Note | Invalid) -> Note:
+    if isinstance(note, Invalid):
+        raise note.problem()
+    assert_type(note, Note)
+    return note
+
+
+async def careless(form: Form[Note | Invalid]) -> str:
+    return form.title  # type: ignore[union-attr]
 
 
 async def given(
@@ -190,6 +215,8 @@ async def change(id: int, changes: Patch[Note], plain: NoteChange) -> Note:
     assert_type(changes.apply(Note("a")), Note)
     assert_type(changes.changes(), dict[str, Any])
     assert_type(plain.title, str | UnsetType)
+    assert_type(changes.apply(StoredNote("a", id=1)), StoredNote)
+    changes.apply("a")  # type: ignore[type-var]
     return changes.apply(Note("a"))
 
 
@@ -238,6 +265,15 @@ def templates_of_old() -> Iterator[Templates]:
     yield Templates("templates")
 
 
+class Visitor: ...
+
+
+@component(raises=[Instead[Redirect], NotFound])
+def visitor() -> Visitor:
+    raise Instead(Redirect("/login"))
+
+
+component(raises=[Instead[str]])  # type: ignore[type-var]
 component(scope="never")  # type: ignore[call-overload]
 
 
@@ -261,6 +297,17 @@ class OurErrors:
 
     def render(self, problem: Problem) -> bytes:
         return problem.detail.encode()
+
+    def schema(self, problem: type[Problem]) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+class Pages:
+    media_type = "application/problem+json"
+
+    def render(self, problem: Problem, request: Request, app: App) -> bytes | HTML:
+        assert_type(request.headers.get("accept"), str | None)
+        return HTML("<h1>Sorry</h1>")
 
     def schema(self, problem: type[Problem]) -> dict[str, Any]:
         return {"type": "object"}
@@ -297,6 +344,7 @@ app = App(
 Route("/", "GET", listing, nmae="a")  # type: ignore[call-overload]
 App([], body_limit="10 MB")  # type: ignore[arg-type]
 App([], errors=Timing())  # type: ignore[arg-type]
+App([], errors=Pages(), middleware=[same_origin(origins=["https://example.com"])])
 App(["/"])  # type: ignore[list-item]
 
 

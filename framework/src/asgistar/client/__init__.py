@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from asgistar.client.document import Document, DocumentError
 from asgistar.client.events import Event
 from asgistar.client.generation import LANGUAGES, generate
+from asgistar.extras import Extra
 
 if TYPE_CHECKING:
     from asgistar.client.answers import AsyncStream, Stream
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
         UnprocessableContent,
         UnsupportedMediaType,
     )
+    from asgistar.client.reconnecting import Reconnect
+    from asgistar.client.sockets import AsyncSocket, Socket, WebSocketClosed
 
 __all__ = [
     "LANGUAGES",
     "ApiKey",
     "AsyncClient",
+    "AsyncSocket",
     "AsyncStream",
     "BadRequest",
     "Basic",
@@ -57,13 +61,16 @@ __all__ = [
     "NotFound",
     "PreconditionFailed",
     "Problem",
+    "Reconnect",
     "ServerProblem",
     "ServiceUnavailable",
+    "Socket",
     "Stream",
     "TooManyRequests",
     "Unauthorized",
     "UnprocessableContent",
     "UnsupportedMediaType",
+    "WebSocketClosed",
     "generate",
 ]
 
@@ -71,6 +78,8 @@ PLACES = {
     "answers": ("AsyncStream", "Stream"),
     "auth": ("ApiKey", "Basic", "Bearer"),
     "clients": ("AsyncClient", "Client"),
+    "reconnecting": ("Reconnect",),
+    "sockets": ("AsyncSocket", "Socket", "WebSocketClosed"),
 }
 """Module -> the names that are taken from it when they are asked for; all others are errors."""
 
@@ -79,11 +88,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = next((each for each, names in PLACES.items() if name in names), "errors")
-    try:
+    with Extra("client", "asgistar.client"):
         return getattr(import_module(f"{__name__}.{module}"), name)
-    except ModuleNotFoundError as error:
-        if error.name != "httpx":
-            raise
-        raise ModuleNotFoundError(
-            "asgistar.client needs httpx: pip install 'asgistar[client]'", name=error.name
-        ) from None

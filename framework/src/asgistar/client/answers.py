@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, get_args, get_origin
+from typing import Any, Generic, Self, TypeVar, get_args, get_origin
 
 import httpx
 import msgspec
 
-from asgistar.client.document import EVENTS, is_json, is_json_lines, media_type
-from asgistar.client.errors import problem
-from asgistar.client.events import Event, Events, JSONLines
+from asgistar.client.document import is_json, media_type
+from asgistar.client.errors import Problem, problem
+from asgistar.client.events import Event
+from asgistar.client.reconnecting import Course, Reconnect
 
 T = TypeVar("T")
 
 
-class Parser(Protocol):
-    """Takes a stream apart."""
-
-    def feed(self, chunk: bytes) -> Iterator[Any]:
-        """What a chunk completes."""
-
-    def end(self) -> Iterator[Any]:
-        """What the end completes."""
-
-
-def parser(response: httpx.Response) -> Parser | None:
-    """What takes a response apart that is a stream of events or lines; None if it is none."""
-    media = media_type(response.headers.get("content-type", ""))
-    if response.is_success and media == EVENTS:
-        return Events()
-    return JSONLines() if response.is_success and is_json_lines(media) else None
+@contextmanager
+def addressed() -> Iterator[None]:
+    """Tell in the errors of httpx who hasn't answered; without the query, where a key may stand."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        url = error.request.url.copy_with(userinfo=b"", query=None)
+        error.args = (f"{url}: {str(error) or type(error).__name__}",)
+        raise
 
 
 def value(response: httpx.Response, type: Any = Any) -> Any:
@@ -75,17 +72,24 @@ def _word(data: str) -> str:
         return data
 
 
+Again = Callable[[httpx.Headers], httpx.Response]
+AgainAsync = Callable[[httpx.Headers], Awaitable[httpx.Response]]
+"""Asks for a stream once more, with some more headers. An answer that is no stream has been read."""
+
+
 class Stream(Generic[T]):
-    """A stream of a response: events, or the values of lines. To be iterated over, and closed: by its end, by
-    `close`, or by `with`.
+    """A stream: events, or the values of lines. To be iterated over, and closed: by its end, by `close`, or
+    by `with`. Events that break off are asked for again, see `Reconnect`.
 
     Attributes:
-        response: it comes from.
+        response: it comes from; the last one, if there were several.
     """
 
-    def __init__(self, response: httpx.Response, parser: Parser, type: Any = Any) -> None:
+    def __init__(
+        self, response: httpx.Response, again: Again, reconnect: Reconnect | None, type: Any = Any
+    ) -> None:
         self.response = response
-        self._items = self._parsed(parser, convert(type))
+        self._items = self._parsed(Course(response, reconnect), again, convert(type))
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -110,18 +114,34 @@ class Stream(Generic[T]):
         self._items.close()
         self.response.close()
 
-    def _parsed(self, parser: Parser, convert: Callable[[Any], T]) -> Any:
-        for chunk in self.response.iter_bytes():
-            yield from map(convert, parser.feed(chunk))
-        yield from map(convert, parser.end())
+    def _parsed(self, course: Course, again: Again, convert: Callable[[Any], T]) -> Any:
+        wait: float | None = None
+        while True:
+            try:
+                if wait is not None:
+                    time.sleep(wait)
+                    self.response = again(course.headers)
+                    course.resumed(self.response)
+                for chunk in self.response.iter_bytes():
+                    yield from map(convert, course.feed(chunk))
+                yield from map(convert, course.end())
+                wait = course.ended(self.response)
+            except (httpx.TransportError, Problem) as error:
+                wait = course.broken(error)
+            finally:
+                self.response.close()
+            if wait is None:
+                return
 
 
 class AsyncStream(Generic[T]):
-    """A stream of a response, see `Stream`, for `async for` and `async with`."""
+    """A stream, see `Stream`, for `async for` and `async with`."""
 
-    def __init__(self, response: httpx.Response, parser: Parser, type: Any = Any) -> None:
+    def __init__(
+        self, response: httpx.Response, again: AgainAsync, reconnect: Reconnect | None, type: Any = Any
+    ) -> None:
         self.response = response
-        self._items = self._parsed(parser, convert(type))
+        self._items = self._parsed(Course(response, reconnect), again, convert(type))
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
@@ -146,9 +166,23 @@ class AsyncStream(Generic[T]):
         await self._items.aclose()
         await self.response.aclose()
 
-    async def _parsed(self, parser: Parser, convert: Callable[[Any], T]) -> Any:
-        async for chunk in self.response.aiter_bytes():
-            for item in parser.feed(chunk):
-                yield convert(item)
-        for item in parser.end():
-            yield convert(item)
+    async def _parsed(self, course: Course, again: AgainAsync, convert: Callable[[Any], T]) -> Any:
+        wait: float | None = None
+        while True:
+            try:
+                if wait is not None:
+                    await asyncio.sleep(wait)
+                    self.response = await again(course.headers)
+                    course.resumed(self.response)
+                async for chunk in self.response.aiter_bytes():
+                    for item in course.feed(chunk):
+                        yield convert(item)
+                for item in course.end():
+                    yield convert(item)
+                wait = course.ended(self.response)
+            except (httpx.TransportError, Problem) as error:
+                wait = course.broken(error)
+            finally:
+                await self.response.aclose()
+            if wait is None:
+                return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Literal
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
 
 import httpx
 
@@ -83,3 +83,52 @@ class ApiKey(httpx.Auth):
         else:
             request.headers[self.name] = self.key
         yield request
+
+
+class Several(httpx.Auth):
+    """Several ways to say who it is, for one request.
+
+    Args:
+        ways: all of them, in the order in which they change a request.
+    """
+
+    def __init__(self, ways: Sequence[httpx.Auth]) -> None:
+        self._ways = ways
+        self.requires_request_body = any(each.requires_request_body for each in ways)
+        self.requires_response_body = any(each.requires_response_body for each in ways)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        flows = [each.auth_flow(request) for each in self._ways]
+        for flow in flows:
+            request = next(flow)
+        response = yield request
+        for flow in flows:  # one that is asked to prove more, such as httpx.DigestAuth
+            try:
+                while True:
+                    response = yield flow.send(response)
+            except StopIteration:
+                pass
+
+
+def ways(auth: Any) -> tuple[Any, ...]:
+    """The ways in what `auth=` was given: one, or a list of them.
+
+    Raises:
+        TypeError: something else is in the list.
+    """
+    if auth is None:
+        return ()
+    is_list = isinstance(auth, list | tuple) and not (len(auth) == 2 and isinstance(auth[0], str | bytes))
+    if not is_list:  # httpx takes a name and a password too
+        return (auth,)
+    for each in auth:
+        if not isinstance(each, httpx.Auth):
+            raise TypeError(
+                f"auth is a list with {each!r} in it. Give Bearer, Basic, ApiKey, or another httpx.Auth."
+            )
+    return tuple(auth)
+
+
+def together(ways: Sequence[Any]) -> Any:
+    """All of them, as httpx takes it; None for none."""
+    return Several(ways) if len(ways) > 1 else ways[0] if ways else None

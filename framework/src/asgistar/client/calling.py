@@ -62,6 +62,11 @@ class Asked:
     files: list[tuple[str, Any]] | None = None
     open: ExitStack = field(default_factory=ExitStack)
 
+    @property
+    def repeatable(self) -> bool:
+        """It can be sent once more, and asks for nothing to be done."""
+        return self.method == "GET" and self.content is None and self.files is None
+
 
 def identifier(name: str) -> str:
     """A name of a request as Python can say it: `x-token` is `x_token`, `from` is `from_`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from asgistar.client.calling import FORM, MULTIPART, identifier
-from asgistar.client.document import WEBSOCKET, Body, Document, Operation, Parameter, is_json
+from asgistar.client.document import Body, Document, Operation, Parameter, is_json
 from asgistar.client.shapes import NOTHING_GIVEN, Member, Plain, Result, Shape, Shapes, pascal
 
 CONTENT = Plain("content")
@@ -89,8 +89,7 @@ class Group:
         for group in self.all():
             for call in group.calls:
                 yield from (each.shape for each in call.arguments)
-                if call.result.shape is not None:
-                    yield call.result.shape
+                yield from filter(None, (call.result.shape, call.result.takes))
 
     @property
     def name(self) -> str:
@@ -99,9 +98,9 @@ class Group:
 
 
 def grouped(document: Document, shapes: Shapes) -> Group:
-    """The calls of a document, in their groups. WebSockets are left out."""
+    """The calls of a document, in their groups."""
     root = Group()
-    operations = [each for each in document.operations.values() if each.method != WEBSOCKET]
+    operations = list(document.operations.values())
     inner = {each.levels[:number] for each in operations for number in range(1, len(each.levels))}
     for operation in operations:
         levels = tuple(identifier(each) for each in operation.levels)

@@ -10,36 +10,22 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from asgistar.client.answers import AsyncStream, Stream, parser, value
-from asgistar.client.calling import asking
-from asgistar.client.document import Document, Operation
+from asgistar.client.answers import AsyncStream, Stream, addressed, value
+from asgistar.client.calling import Asked, asking
+from asgistar.client.document import WEBSOCKET, Document, Operation
+from asgistar.client.reconnecting import Reconnect, parser
+from asgistar.client.sockets import Socket, Wire, opened, wire
 from asgistar.client.table import Call, Settings, Table, Target, parts
-from asgistar.inprocess import Portal, ThreadedTransport, Transport
+from asgistar.inprocess import Portal, Running, ThreadedTransport, Transport
 
 
-class Client:
-    """A client of an API, made by its document.
+class Described:
+    """What the clients have in common: what there is to be called they know from the document.
 
-        with Client("https://example.com") as client:
-            note = client.notes.create(title="Milk")
-            client.request("notes:detail", id=note["id"])
-
-    Arguments go where the document has them: into path, query, headers, cookies; all others are members of
-    the body, and `body` is the whole of it. What comes back is what JSON is decoded to, a text, bytes or
-    None; a `Stream` of values for JSON lines, of `Event`s for server-sent events.
-
-    Args:
-        target: the URL of an API or of its document (…​.json), the document itself, or an ASGI application,
-            which then runs in a thread inside of the `with`.
-        document: the document, where it isn't told by the target.
-        base_url: what the paths stand below of, where that isn't told by the target or the document.
-        auth: `Bearer(token)`, `Basic(username, password)`, `ApiKey(key)`, or what httpx takes.
-        headers: of all requests.
-        timeout: seconds to wait for the server: for a connection, for each piece of an answer.
-
-    Raises:
-        DocumentError: there is no document, or it can't be read.
+    It takes what `Client` takes.
     """
+
+    _http: httpx.Client | httpx.AsyncClient
 
     def __init__(
         self,
@@ -50,22 +36,94 @@ class Client:
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 10,
+        reconnect: Reconnect | None = Reconnect(),  # noqa: B008, it is frozen
     ) -> None:
         self._settings = Settings(target, document, base_url, auth)
-        running = self._settings.target.running
-        transport = None if running is None else ThreadedTransport(Transport(running), Portal())
-        self._http = httpx.Client(
-            headers=headers,
-            timeout=timeout,
-            transport=transport,
-            follow_redirects=True,
-            event_hooks={"request": [self._settings.keep_key]},
-        )
+        self._timeout = timeout
+        self._reconnect = reconnect
+        self._open(self._settings.target.running, headers)
 
     @property
     def base_url(self) -> str | None:
         """What the paths stand below of; None while that isn't known."""
         return self._settings.target.base_url
+
+    def __getattr__(self, name: str) -> Call:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Call(self, self._known((name,)))
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(each[0] for each in self._below(()))]
+
+    def _open(self, running: Running | None, headers: Mapping[str, str] | None) -> None:
+        """Make the client of httpx."""
+        raise NotImplementedError
+
+    def _at_hand(self) -> Table | None:
+        """What there is to be called, as far as it can be said at once."""
+        return self._settings.table
+
+    def _known(self, levels: tuple[str, ...]) -> tuple[str, ...]:
+        if (table := self._at_hand()) is not None:
+            table.check(levels)
+        return levels
+
+    def _below(self, levels: tuple[str, ...]) -> list[tuple[str, ...]]:
+        table = self._at_hand()
+        return [] if table is None else table.below(levels)
+
+    def _request(self, asked: Asked) -> httpx.Request:
+        return self._http.build_request(asked.method, self._settings.url(asked), **parts(asked))
+
+    def _wire(self, asked: Asked) -> Wire:
+        self._http.auth = self._settings.auth
+        asked.method = "GET"
+        return wire(self._settings.target.running, self._request(asked), self._timeout, self._http)
+
+
+class Client(Described):
+    """A client of an API, made by its document.
+
+        with Client("https://example.com") as client:
+            note = client.notes.create(title="Milk")
+            client.request("notes:detail", id=note["id"])
+
+    Arguments go where the document has them: into path, query, headers, cookies; all others are members of
+    the body, and `body` is the whole of it. What comes back is what JSON is decoded to, a text, bytes or
+    None; a `Stream` of values for JSON lines, of `Event`s for server-sent events; a `Socket` for a WebSocket.
+
+    Args:
+        target: the URL of an API or of its document (…​.json), the document itself, or an ASGI application,
+            which then runs in a thread inside of the `with`.
+        document: the document, where it isn't told by the target.
+        base_url: what the paths stand below of, where that isn't told by the target or the document.
+        auth: `Bearer(token)`, `Basic(username, password)`, `ApiKey(key)`, or what httpx takes; or a list of
+            several.
+        headers: of all requests.
+        timeout: seconds to wait for the server: for a connection, for each piece of an answer. A stream may
+            be silent for a minute, and a WebSocket for as long as it likes.
+        reconnect: when events that break off are asked for again; None for never.
+
+    Raises:
+        DocumentError: there is no document, or it can't be read.
+    """
+
+    _http: httpx.Client
+
+    def _open(self, running: Running | None, headers: Mapping[str, str] | None) -> None:
+        self._portal: Portal | None = None
+        transport: httpx.BaseTransport | None = None
+        if running is not None:
+            self._portal = Portal()
+            transport = ThreadedTransport(Transport(running), self._portal)
+        self._http = httpx.Client(
+            headers=headers,
+            timeout=self._timeout,
+            transport=transport,
+            follow_redirects=True,
+            event_hooks={"request": [self._settings.keep_key]},
+        )
 
     @cached_property
     def document(self) -> Document:
@@ -75,10 +133,14 @@ class Client:
     @property
     def _table(self) -> Table:
         settings = self._settings
-        if settings.table is None and not any(
-            settings.took(self._http.get(url, auth=settings.asking_auth)) for url in settings.target.asked
-        ):
-            raise settings.target.missed()
+        if settings.table is None:
+            with addressed():
+                found = any(
+                    settings.took(self._http.get(url, auth=settings.asking_auth))
+                    for url in settings.target.asked
+                )
+            if not found:
+                raise settings.target.missed()
         assert settings.table is not None
         return settings.table
 
@@ -107,28 +169,43 @@ class Client:
             body: the whole body.
         """
         asked = asking(self._table.document, operation, arguments, body)
+        if operation.method == WEBSOCKET:
+            return self._connected(operation, asked, type)
+
+        def again(headers: httpx.Headers) -> httpx.Response:
+            request = self._request(asked)
+            request.headers.encoding = "utf-8"  # it is ASCII otherwise, which the id of an event may not be
+            request.headers.update(headers)
+            with addressed():
+                response = self._http.send(request, stream=True, auth=self._settings.auth)
+                if parser(response) is None:
+                    try:
+                        response.read()
+                    finally:
+                        response.close()
+            return response
+
         with asked.open:
-            request = self._http.build_request(asked.method, self._settings.url(asked), **parts(asked))
-            response = self._http.send(request, stream=True, auth=self._settings.auth)
-        if (taking := parser(response)) is not None:
-            return Stream(response, taking, type)
-        try:
-            response.read()
-        finally:
-            response.close()
+            response = again(httpx.Headers())
+        if parser(response) is not None:
+            return Stream(response, again, self._reconnect if asked.repeatable else None, type)
         return value(response, type)
+
+    def _connected(self, operation: Operation, asked: Asked, type: Any) -> Socket[Any, Any]:
+        opening = opened(self._wire(asked), operation, type)
+        if self._portal is not None:
+            return Socket(self._portal.call(opening), self._portal, owned=False)
+        portal = Portal()
+        portal.start()
+        try:
+            return Socket(portal.call(opening), portal, owned=True)
+        except BaseException:
+            portal.stop()
+            raise
 
     def close(self) -> None:
         """Close it, and what it has open."""
         self._http.close()
-
-    def __getattr__(self, name: str) -> Call:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return Call(self, self._known((name,)))
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(each[0] for each in self._table.below(()))]
 
     def __enter__(self) -> Self:
         self._http.__enter__()
@@ -142,18 +219,14 @@ class Client:
     ) -> None:
         self._http.__exit__(exc_type, exc_value, traceback)
 
-    def _known(self, levels: tuple[str, ...]) -> tuple[str, ...]:
-        self._table.check(levels)
-        return levels
-
-    def _below(self, levels: tuple[str, ...]) -> list[tuple[str, ...]]:
-        return self._table.below(levels)
+    def _at_hand(self) -> Table:
+        return self._table
 
     def _called(self, levels: tuple[str, ...], arguments: Mapping[str, Any]) -> Any:
         return self.send(self._table.called(levels), arguments)
 
 
-class AsyncClient:
+class AsyncClient(Described):
     """A client of an API, made by its document, for `async`.
 
         async with AsyncClient("https://example.com") as client:
@@ -163,34 +236,19 @@ class AsyncClient:
     the loop of the caller. The document is asked for at the entry, or with the first call.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        document: Mapping[str, Any] | None = None,
-        base_url: str | None = None,
-        auth: Any = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = 10,
-    ) -> None:
-        self._settings = Settings(target, document, base_url, auth)
-        running = self._settings.target.running
+    _http: httpx.AsyncClient
 
+    def _open(self, running: Running | None, headers: Mapping[str, str] | None) -> None:
         async def keep_key(request: httpx.Request) -> None:
             self._settings.keep_key(request)
 
         self._http = httpx.AsyncClient(
             headers=headers,
-            timeout=timeout,
+            timeout=self._timeout,
             transport=None if running is None else Transport(running),
             follow_redirects=True,
             event_hooks={"request": [keep_key]},
         )
-
-    @property
-    def base_url(self) -> str | None:
-        """See `Client.base_url`."""
-        return self._settings.target.base_url
 
     async def document(self) -> Document:
         """The document of the API, asked for if it isn't there yet."""
@@ -200,7 +258,9 @@ class AsyncClient:
         settings = self._settings
         if settings.table is None:
             for url in settings.target.asked:
-                if settings.took(await self._http.get(url, auth=settings.asking_auth)):
+                with addressed():
+                    response = await self._http.get(url, auth=settings.asking_auth)
+                if settings.took(response):
                     break
             else:
                 raise settings.target.missed()
@@ -220,29 +280,32 @@ class AsyncClient:
     ) -> Any:
         """See `Client.send`."""
         asked = asking((await self._table()).document, operation, arguments, body)
+        if operation.method == WEBSOCKET:
+            return await opened(self._wire(asked), operation, type)
         asked.content = _readable(asked.content)
+
+        async def again(headers: httpx.Headers) -> httpx.Response:
+            request = self._request(asked)
+            request.headers.encoding = "utf-8"  # it is ASCII otherwise, which the id of an event may not be
+            request.headers.update(headers)
+            with addressed():
+                response = await self._http.send(request, stream=True, auth=self._settings.auth)
+                if parser(response) is None:
+                    try:
+                        await response.aread()
+                    finally:
+                        await response.aclose()
+            return response
+
         with asked.open:
-            request = self._http.build_request(asked.method, self._settings.url(asked), **parts(asked))
-            response = await self._http.send(request, stream=True, auth=self._settings.auth)
-        if (taking := parser(response)) is not None:
-            return AsyncStream(response, taking, type)
-        try:
-            await response.aread()
-        finally:
-            await response.aclose()
+            response = await again(httpx.Headers())
+        if parser(response) is not None:
+            return AsyncStream(response, again, self._reconnect if asked.repeatable else None, type)
         return value(response, type)
 
     async def close(self) -> None:
         """Close it, and what it has open."""
         await self._http.aclose()
-
-    def __getattr__(self, name: str) -> Call:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return Call(self, self._known((name,)))
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(each[0] for each in self._below(()))]
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -260,14 +323,6 @@ class AsyncClient:
         traceback: TracebackType | None,
     ) -> None:
         await self._http.__aexit__(exc_type, exc_value, traceback)
-
-    def _known(self, levels: tuple[str, ...]) -> tuple[str, ...]:
-        if self._settings.table is not None:
-            self._settings.table.check(levels)
-        return levels
-
-    def _below(self, levels: tuple[str, ...]) -> list[tuple[str, ...]]:
-        return [] if self._settings.table is None else self._settings.table.below(levels)
 
     async def _called(self, levels: tuple[str, ...], arguments: Mapping[str, Any]) -> Any:
         return await self.send((await self._table()).called(levels), arguments)

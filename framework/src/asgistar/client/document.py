@@ -124,8 +124,13 @@ class Operation:
         levels = [re.sub(r"\W", "_", each) for each in re.split(r"[:./]", self.id) if each]
         return tuple(f"_{each}" if each[:1].isdigit() else each for each in levels)
 
+    @property
+    def line(self) -> str:
+        """Its method and its path."""
+        return f"{self.method.replace(WEBSOCKET, 'WebSocket')} {self.path}"
+
     def __str__(self) -> str:
-        return f"{self.method.replace(WEBSOCKET, 'WebSocket')} {self.path} ({self.id})"
+        return f"{self.line} ({self.id})"
 
     def answer(self, status: int) -> Answer | None:
         """What the document says of a response with this status; None if it says nothing."""

@@ -107,16 +107,23 @@ class Events:
     """Takes a stream of server-sent events apart.
 
     Args:
+        before: what took the stream apart that this one goes on with.
         longest: how many characters a line, and the data of an event, may have.
+
+    Attributes:
+        last_id: of the last event that was complete; empty if there was none.
+        retry: after how many milliseconds to connect again; None if the server hasn't said.
     """
 
-    def __init__(self, longest: int = LONGEST) -> None:
+    def __init__(self, before: Events | None = None, longest: int = LONGEST) -> None:
+        self.last_id: str = "" if before is None else before.last_id
+        self.retry: int | None = None if before is None else before.retry
         self._lines = Lines(carriage_returns=True, longest=longest)
         self._longest = longest
         self._data: list[str] = []
         self._size = 0
         self._event = ""
-        self._id = ""
+        self._id = self.last_id
         self._retry: int | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Event[str]]:
@@ -148,11 +155,12 @@ class Events:
         elif name == "id" and "\0" not in value:
             self._id = value
         elif name == "retry" and value.isascii() and value.isdigit() and len(value) < 10:
-            self._retry = int(value)
+            self.retry = self._retry = int(value)
 
     def _dispatched(self) -> Event[str] | None:
         data, event, retry = self._data, self._event, self._retry
         self._data, self._event, self._retry, self._size = [], "", None, 0
+        self.last_id = self._id
         return Event("\n".join(data), event or "message", self._id, retry) if data else None
 
 

@@ -38,6 +38,7 @@ PLAIN = {
     "any": "typing.Any",
     "file": "api.Upload",
     "content": "api.Content",
+    "bytes": "bytes",
 }
 
 FORMATS = {
@@ -66,16 +67,10 @@ Written by `asgistar client --lang python`. Don't change it: write it anew.
 
 from __future__ import annotations
 
-import builtins
-import datetime
-import decimal
-import typing
-import uuid
+{imports}
 from collections.abc import Mapping
 from types import TracebackType
-
-import msgspec
-
+{msgspec}
 from asgistar.client import typed as api
 from asgistar.types import ASGIApplication
 
@@ -90,9 +85,11 @@ class {prefix}Client:
 
     Args:
         target: the URL of the API, or the application itself.
-        auth: `api.Bearer(token)`, `api.Basic(username, password)` or `api.ApiKey(key)`, of `asgistar.client`.
+        auth: `api.Bearer(token)`, `api.Basic(username, password)` or `api.ApiKey(key)`, of `asgistar.client`;
+            or a list of several.
         headers: of all requests.
         timeout: seconds to wait for the server.
+        reconnect: when events that break off are asked for again; None for never.
     """
 
     def __init__(
@@ -102,8 +99,9 @@ class {prefix}Client:
         auth: api.Auth | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 10,
+        reconnect: api.Reconnect | None = api.Reconnect(),
     ) -> None:
-        self._client = api.{prefix}Sender(target, DOCUMENT, auth, headers, timeout)
+        self._client = api.{prefix}Sender(target, DOCUMENT, auth, headers, timeout, reconnect)
 {groups}
     {async_}def close(self) -> None:
         """Close what is open."""
@@ -124,6 +122,9 @@ class {prefix}Client:
 
 OWN = frozenset(("close", "_client"))
 """Names that the client itself has."""
+
+VERBS = {"events": "stream", "lines": "stream", "messages": "connect"}
+"""What a call gives -> the method of a sender that asks for it."""
 
 
 def generate(source: Mapping[str, Any]) -> str:
@@ -156,10 +157,22 @@ class PythonWriter(Writer):
 
     def lines(self) -> Iterator[str]:
         """The lines of the module."""
+        body = list(self._body())
+        used = set(re.findall(r"\b(builtins|datetime|decimal|msgspec|typing|uuid)\.", "\n".join(body)))
         schemes = {"securitySchemes": dict(self._document.schemes)} if self._document.schemes else {}
         names = sorted(["AsyncClient", "Client", *self._types])
         pruned = {"openapi": "3.1.0", "components": schemes}
-        yield HEAD.format(title=text(self._title), names=names, document=pruned)
+        yield HEAD.format(
+            title=text(self._title),
+            imports="\n".join(f"import {name}" for name in sorted(used - {"msgspec"})),
+            msgspec="\nimport msgspec\n" if "msgspec" in used else "",
+            names=names,
+            document=pruned,
+        )
+        yield from body
+
+    def _body(self) -> Iterator[str]:
+        """The lines below the head."""
         for each in self._types.values():
             if isinstance(each, Object):
                 yield from self._struct(each)
@@ -247,7 +260,12 @@ class PythonWriter(Writer):
         return len(known) == len(tags) == len(set(known)) and len({name for name, _ in known}) == 1
 
     def _struct(self, of: Object) -> Iterator[str]:
-        names = {each.name: _member_name(each.name) for each in of.members}
+        names: dict[str, str] = {}
+        for each in of.members:
+            said = _member_name(each.name)
+            while said in names.values():
+                said += "_"
+            names[each.name] = said
         renamed = {said: name for name, said in names.items() if said != name}
         options = ["kw_only=True"]
         if of.tag is not None:
@@ -271,14 +289,7 @@ class PythonWriter(Writer):
         default = member.default
         if default is not NOTHING_GIVEN and fits(default, self._shapes.shape(member.shape)):
             if isinstance(default, list | dict):
-                made = (
-                    "builtins.list"
-                    if default == []
-                    else "builtins.dict"
-                    if default == {}
-                    else f"lambda: {default!r}"
-                )
-                return annotation, f" = msgspec.field(default_factory={made})"
+                return annotation, f" = msgspec.field(default_factory=lambda: {default!r})"
             return annotation, f" = {default!r}"
         return f"{annotation} | msgspec.UnsetType", " = msgspec.UNSET"
 
@@ -297,12 +308,19 @@ class PythonWriter(Writer):
     def _constant(self, call: Call) -> Iterator[str]:
         of = call.operation
         given = self._given(call)
-        yield f"\n_{call.constant}: api.Call[{given}] = api.call("
-        yield f"    {of.id!r},\n    {of.method!r},\n    {of.path!r},"
+        is_socket = call.result.stream == "messages"
+        yield f"\n_{call.constant}: api.Call[{given}] = api.{'socket' if is_socket else 'call'}("
+        yield f"    {of.id!r},"
+        if not is_socket:
+            yield f"    {of.method!r},"
+        yield f"    {of.path!r},"
         for each in call.arguments:
             if each.parameter is not None:
                 yield f"    api.parameter({', '.join(_parameter(each))}),"
         yield f"    type={given},"
+        for name, content in (("takes", of.receives), ("gives", of.sends)):
+            if content:
+                yield f"    {name}=({', '.join(map(repr, content))},),"
         if call.media:
             assert of.body is not None
             yield f"    body=({', '.join(map(repr, call.media))},),"
@@ -348,7 +366,9 @@ class PythonWriter(Writer):
         prefix, word = ("Async", "async ") if is_async else ("", "")
         shape = call.result.shape
         given = "None" if shape is None else self.type(shape, builtin)
-        if call.result.stream:
+        if call.result.takes is not None:
+            given = f"api.{prefix}Socket[{self.type(call.result.takes, builtin)}, {given}]"
+        elif call.result.stream:
             item = f"api.Event[{given}]" if call.result.stream == "events" else given
             given = f"api.{prefix}Stream[{item}]"
         name = _attribute(call.name, group) if call.name else "__call__"
@@ -364,13 +384,13 @@ class PythonWriter(Writer):
             yield f"    {word}def {name}(self) -> {given}:"
         of = call.operation
         described = [(each.name, each.description) for each in call.arguments if each.description]
-        said = "\n\n".join(filter(None, (of.summary, of.description))) or f"{of.method} {of.path}"
+        said = "\n\n".join(filter(None, (of.summary, of.description))) or of.line
         yield from docstring(said + ("\n\nDeprecated." if of.deprecated else ""), "Args", described, 8)
         asked = [f"_{call.constant}", _dict(each for each in call.arguments if each.parameter is not None)]
         if call.has_members:
             asked.append(_dict(each for each in call.arguments if each.where == "member"))
         asked += [each.name for each in call.arguments if each.where == "body"]
-        verb = "stream" if call.result.stream else "ask"
+        verb = VERBS.get(call.result.stream, "ask")
         yield f"        return {'await ' if is_async else ''}self._client.{verb}({', '.join(asked)})"
 
     def _argument(self, argument: Argument, builtin: str) -> str:

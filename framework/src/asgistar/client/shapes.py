@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asgistar.client.document import EVENTS, Document, Operation, Schema, is_json, is_json_lines
+from asgistar.client.document import (
+    EVENTS,
+    WEBSOCKET,
+    Document,
+    Operation,
+    Schema,
+    is_json,
+    is_json_lines,
+)
 
 NOTHING_GIVEN = object()
 """The default of a member that has none."""
@@ -18,10 +26,11 @@ NOTHING_GIVEN = object()
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A value of one of JSON's types; `any` is every value, `null` none, and `file` one of a form.
+    """A value of one of JSON's types; `any` is every value, `null` none, `file` one of a form, and `bytes` a
+    message of a WebSocket.
 
     Attributes:
-        type: `string integer number boolean null any file`.
+        type: `string integer number boolean null any file bytes`.
         format: of a string: `date-time`, `uuid`, `byte` …; empty if it is just text.
     """
 
@@ -129,11 +138,13 @@ class Result:
 
     Attributes:
         shape: what comes back; None for nothing.
-        stream: `events` or `lines` if it is a stream of them; empty if it isn't.
+        stream: `events`, `lines` or `messages` (of a WebSocket) if it is a stream of them; empty if it isn't.
+        takes: the messages that a WebSocket takes.
     """
 
     shape: Shape | None
     stream: str = ""
+    takes: Shape | None = None
 
 
 @dataclass(slots=True)
@@ -216,6 +227,12 @@ class Shapes:
 
     def result(self, operation: Operation, name: str) -> Result:
         """What an operation gives where it goes well."""
+        if operation.method == WEBSOCKET:
+            return Result(
+                self._messages(operation.sends, f"{name}Given"),
+                "messages",
+                self._messages(operation.receives, f"{name}Taken") if operation.receives else ANY,
+            )
         shapes: list[Shape] = []
         nothing = not operation.answers
         good = [each for each in operation.answers if each.startswith("2")]
@@ -240,6 +257,14 @@ class Shapes:
         if nothing and shapes:
             shapes.append(NULL)
         return Result(one_of(shapes) if shapes else None)
+
+    def _messages(self, content: Mapping[str, Schema], name: str) -> Shape:
+        """The messages of one direction of a WebSocket."""
+        values = [self.of(schema, name) for media, schema in content.items() if is_json(media)]
+        if values:
+            return one_of(values)
+        texts = {media.startswith("text/") for media in content} or {True, False}
+        return one_of([*([Plain("string")] * (True in texts)), *([Plain("bytes")] * (False in texts))])
 
     def needed(self, shapes: Iterable[Shape]) -> dict[str, Object | Alias]:
         """The types that are in some shapes, and in those again."""

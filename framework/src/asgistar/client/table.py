@@ -10,9 +10,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import msgspec
 
-from asgistar.client.auth import ApiKey
+from asgistar.client.auth import ApiKey, together, ways
 from asgistar.client.calling import Asked
-from asgistar.client.document import WEBSOCKET, Document, DocumentError, Operation
+from asgistar.client.document import Document, DocumentError, Operation
 from asgistar.inprocess import Running
 from asgistar.types import ASGIApplication
 
@@ -56,8 +56,7 @@ class Table:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        operations = document.operations.values()
-        self.calls = {each.levels: each for each in operations if each.method != WEBSOCKET}
+        self.calls = {each.levels: each for each in document.operations.values()}
 
     def named(self, name: str) -> Operation:
         """The operation with an id, or called so: `notes:create` and `notes.create` are the same.
@@ -68,8 +67,6 @@ class Table:
         operation = self.document.operations.get(name) or self.calls.get(tuple(name.split(".")))
         if operation is None:
             raise LookupError(self._unknown(name, list(self.document.operations)))
-        if operation.method == WEBSOCKET:
-            raise LookupError(f"{name} is a WebSocket, which this client doesn't speak.")
         return operation
 
     def below(self, levels: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -189,14 +186,18 @@ class Settings:
         target: the URL of an API or of its document, the document itself, or an ASGI application.
         document: the document, where it isn't told by the target.
         base_url: what its paths stand below of, where that isn't told by the target or the document.
-        auth: `Bearer`, `Basic`, `ApiKey`, or what httpx takes.
+        auth: `Bearer`, `Basic`, `ApiKey`, what httpx takes, or a list of several.
+
+    Attributes:
+        auth: what requests are made with; None for nothing.
     """
 
     def __init__(
         self, target: Target, document: Mapping[str, Any] | None, base_url: str | None, auth: Any
     ) -> None:
         self.target = Destination(target, document, base_url)
-        self.auth = auth
+        self._ways = ways(auth)
+        self.auth = together(self._ways)
         self.table: Table | None = None
         if self.target.source is not None:
             self._took(Table(Document(self.target.source)))
@@ -204,7 +205,8 @@ class Settings:
     @property
     def asking_auth(self) -> Any:
         """What the document itself is asked for with."""
-        return None if isinstance(self.auth, ApiKey) and self.auth.name is None else self.auth
+        named = [each for each in self._ways if not (isinstance(each, ApiKey) and each.name is None)]
+        return together(named)
 
     def took(self, response: httpx.Response) -> bool:
         """Whether a response has the document."""
@@ -221,13 +223,18 @@ class Settings:
     def keep_key(self, request: httpx.Request) -> None:
         """Take our key off a request that a redirect leads to another server."""
         base = self.target.base_url or next(iter(self.target.asked), None)
-        if isinstance(self.auth, ApiKey) and base and origin(str(request.url)) != origin(base):
-            request.headers.pop("cookie" if self.auth.where == "cookie" else str(self.auth.name), None)
+        if not base or origin(str(request.url)) == origin(base):
+            return
+        for each in self._ways:
+            if isinstance(each, ApiKey):
+                request.headers.pop("cookie" if each.where == "cookie" else str(each.name), None)
 
     def _took(self, table: Table) -> None:
         self.table = table
-        if isinstance(self.auth, ApiKey):
-            self.auth = self.auth.found(table.document)
+        self._ways = tuple(
+            each.found(table.document) if isinstance(each, ApiKey) else each for each in self._ways
+        )
+        self.auth = together(self._ways)
 
 
 def parts(asked: Asked) -> dict[str, Any]:

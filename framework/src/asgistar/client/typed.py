@@ -6,7 +6,7 @@ client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
@@ -18,14 +18,16 @@ from asgistar.client import clients
 from asgistar.client.answers import AsyncStream, Stream
 from asgistar.client.auth import ApiKey, Basic, Bearer
 from asgistar.client.calling import Content, Upload
-from asgistar.client.document import Body, Operation, Parameter
+from asgistar.client.document import WEBSOCKET, Body, Operation, Parameter
 from asgistar.client.events import Event
+from asgistar.client.reconnecting import Reconnect
+from asgistar.client.sockets import AsyncSocket, Socket
 from asgistar.types import ASGIApplication
 
 T = TypeVar("T")
 
-Auth = httpx.Auth | tuple[str, str]
-"""How to authenticate."""
+Auth = httpx.Auth | tuple[str, str] | Sequence[httpx.Auth]
+"""How to authenticate: in one way, or in several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Call(Generic[T]):
 
     Attributes:
         operation: how it is asked for.
-        type: what it gives, or what each item is of the stream that it gives.
+        type: what it gives, or what each item is of the stream or WebSocket that it gives.
     """
 
     operation: Operation
@@ -58,6 +60,25 @@ def call(
     """
     content = Body(required, dict.fromkeys(body, True)) if body else None
     return Call(Operation(id, method, path, list(parameters), content, {}), type)
+
+
+def socket(
+    id: str,
+    path: str,
+    *parameters: Parameter,
+    type: Any,
+    takes: tuple[str, ...] = (),
+    gives: tuple[str, ...] = (),
+) -> Call[Any]:
+    """A WebSocket.
+
+    Args:
+        takes: the media types of the messages that it takes.
+        gives: the media types of those that it gives.
+    """
+    receives, sends = dict.fromkeys(takes, True), dict.fromkeys(gives, True)
+    of = Operation(id, WEBSOCKET, path, list(parameters), None, {}, receives=receives, sends=sends)
+    return Call(of, type)
 
 
 def parameter(
@@ -84,8 +105,11 @@ class Sender:
         auth: Auth | None,
         headers: Mapping[str, str] | None,
         timeout: float | None,
+        reconnect: Reconnect | None,
     ) -> None:
-        self._client = clients.Client(target, document=document, auth=auth, headers=headers, timeout=timeout)
+        self._client = clients.Client(
+            target, document=document, auth=auth, headers=headers, timeout=timeout, reconnect=reconnect
+        )
 
     def ask(self, call: Call[T], arguments: Mapping[str, Any], body: Any = UNSET) -> T:
         """What an operation gives."""
@@ -94,6 +118,10 @@ class Sender:
     def stream(self, call: Call[T], arguments: Mapping[str, Any], body: Any = UNSET) -> Stream[T]:
         """The stream that an operation gives."""
         return cast(Stream[T], self._client.send(call.operation, arguments, call.type, body))
+
+    def connect(self, call: Call[T], arguments: Mapping[str, Any]) -> Socket[Any, T]:
+        """The WebSocket that an operation is."""
+        return cast(Socket[Any, T], self._client.send(call.operation, arguments, call.type))
 
     def close(self) -> None:
         """Close what is open."""
@@ -122,9 +150,10 @@ class AsyncSender:
         auth: Auth | None,
         headers: Mapping[str, str] | None,
         timeout: float | None,
+        reconnect: Reconnect | None,
     ) -> None:
         self._client = clients.AsyncClient(
-            target, document=document, auth=auth, headers=headers, timeout=timeout
+            target, document=document, auth=auth, headers=headers, timeout=timeout, reconnect=reconnect
         )
 
     async def ask(self, call: Call[T], arguments: Mapping[str, Any], body: Any = UNSET) -> T:
@@ -134,6 +163,10 @@ class AsyncSender:
     async def stream(self, call: Call[T], arguments: Mapping[str, Any], body: Any = UNSET) -> AsyncStream[T]:
         """The stream that an operation gives."""
         return cast(AsyncStream[T], await self._client.send(call.operation, arguments, call.type, body))
+
+    async def connect(self, call: Call[T], arguments: Mapping[str, Any]) -> AsyncSocket[Any, T]:
+        """The WebSocket that an operation is."""
+        return cast(AsyncSocket[Any, T], await self._client.send(call.operation, arguments, call.type))
 
     async def close(self) -> None:
         """Close what is open."""
@@ -156,6 +189,7 @@ __all__ = [
     "UNSET",
     "ApiKey",
     "AsyncSender",
+    "AsyncSocket",
     "AsyncStream",
     "Auth",
     "Basic",
@@ -164,9 +198,12 @@ __all__ = [
     "Content",
     "Event",
     "Parameter",
+    "Reconnect",
     "Sender",
+    "Socket",
     "Stream",
     "Upload",
     "call",
     "parameter",
+    "socket",
 ]

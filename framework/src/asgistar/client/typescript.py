@@ -14,6 +14,7 @@ from typing import Any
 
 from asgistar.client.calling import DELIMITERS
 from asgistar.client.calls import Argument, Call, Group
+from asgistar.client.document import is_json
 from asgistar.client.shapes import (
     NOTHING_GIVEN,
     Alias,
@@ -40,6 +41,7 @@ PLAIN = {
     "any": "unknown",
     "file": "Blob",
     "content": "BodyInit",
+    "bytes": "ArrayBuffer",
 }
 
 RESERVED = frozenset((
@@ -47,6 +49,8 @@ RESERVED = frozenset((
     "Call", "Sender", "Array", "Promise", "Blob", "BodyInit", "RequestInit", "Response", "Headers", "Error",
     "URLSearchParams", "FormData", "AsyncGenerator", "JSON", "Object", "String", "Number", "RegExp",
     "TextDecoder", "TextEncoder", "TypeError", "LONGEST",
+    "ArrayBuffer", "Socket", "Reconnect", "RECONNECT", "PASSING", "URL", "WebSocket", "Math",
+    "Asked", "Channel", "Course", "Partial", "Symbol", "AbortSignal",
 ))  # fmt: skip
 
 CLIENT = """
@@ -105,11 +109,11 @@ class TypeScriptWriter(Writer):
         ).rstrip("\n")
         for name, group in self._root.groups.items():
             yield ""
-            yield f"  readonly {_key(name)} = {self._group(group, '  ')};"
+            yield f"  readonly {_own(name)} = {self._group(group, '  ')};"
         for call in self._root.calls:
             yield ""
             yield from comment(_about(call), "  ")
-            yield f"  readonly {_key(call.name)} = {self._function(call)};"
+            yield f"  readonly {_own(call.name)} = {self._function(call)};"
         yield "}\n"
         yield files("asgistar.client").joinpath("runtime.ts").read_text("utf-8")
 
@@ -182,11 +186,11 @@ class TypeScriptWriter(Writer):
         own = [call for call in group.calls if not call.name]
         lines = ["{"]
         for name, each in group.groups.items():
-            lines.append(f"{indent}  {_key(name)}: {self._group(each, indent + '  ')},")
+            lines.append(f"{indent}  {_own(name)}: {self._group(each, indent + '  ')},")
         for call in group.calls:
             if call.name:
                 lines += comment(_about(call), f"{indent}  ")
-                lines.append(f"{indent}  {_key(call.name)}: {self._function(call)},")
+                lines.append(f"{indent}  {_own(call.name)}: {self._function(call)},")
         lines.append(f"{indent}}}")
         members = "\n".join(lines)
         return f"Object.assign({self._function(own[0])}, {members})" if own else members
@@ -206,6 +210,11 @@ class TypeScriptWriter(Writer):
             read = "Sender.word" if result == "string" else f"(data) => JSON.parse(data) as {result}"
             says = f"AsyncGenerator<ServerEvent<{result}>, void, undefined>"
             asks = f"this.#sender.events<{result}>({self._call(call)}, {given}, init, {read})"
+        elif call.result.takes is not None:
+            types = f"{self.type(call.result.takes, True)}, {result}"
+            says = f"Promise<Socket<{types}>>"
+            asks = f"this.#sender.connect<{types}>({self._call(call)}, {given})"
+            return f"({arguments.removesuffix(', ')}): {says} =>\n      {asks}"
         elif call.result.stream:
             says = f"AsyncGenerator<{result}, void, undefined>"
             asks = f"this.#sender.lines<{result}>({self._call(call)}, {given}, init)"
@@ -216,8 +225,12 @@ class TypeScriptWriter(Writer):
 
     def _call(self, call: Call) -> str:
         parts = ", ".join(_part(name, each) for name, each in _named(call))
+        of = call.operation
         body = f", body: {_json(call.media[0])}" if call.media else ""
-        method, path = _json(call.operation.method), _json(call.operation.path)
+        if call.result.takes is not None:
+            takes, gives = (_json(any(map(is_json, each))) for each in (of.receives, of.sends))
+            return f"{{ path: {_json(of.path)}, parts: [{parts}], takesJSON: {takes}, givesJSON: {gives} }}"
+        method, path = _json(of.method), _json(of.path)
         return f"{{ method: {method}, path: {path}, parts: [{parts}]{body} }}"
 
     def _key(self) -> Mapping[str, Any] | None:
@@ -251,7 +264,7 @@ def _part(name: str, argument: Argument) -> str:
 
 def _about(call: Call) -> str:
     of = call.operation
-    said = "\n\n".join(filter(None, (of.summary, of.description))) or f"{of.method} {of.path}"
+    said = "\n\n".join(filter(None, (of.summary, of.description))) or of.line
     described = [
         f"@param given.{name} - {each.description}" for name, each in _named(call) if each.description
     ]
@@ -260,10 +273,13 @@ def _about(call: Call) -> str:
     )
 
 
+def _own(name: str) -> str:
+    """A name as a member of the client, or in it: a class has a constructor of its own."""
+    return "constructor_" if name == "constructor" else _key(name)
+
+
 def _key(name: str) -> str:
     """A name as a key of an object."""
-    if name == "constructor":
-        return "constructor_"
     return name if re.fullmatch(r"[A-Za-z_$][A-Za-z0-9_$]*", name) else _json(name)
 
 

@@ -82,7 +82,7 @@ class Transport(httpx.AsyncBaseTransport):
             if isinstance(error, Late | Incomplete):
                 raise _translated(error, request, timeout, whole) from None
             raise
-        return _response(status, headers, _Stream(exchange, request, timeout, whole))
+        return _response(status, headers, _Stream(exchange, request, whole))
 
     def begin(self, request: httpx.Request) -> Exchange:
         """Call the application with a request."""
@@ -147,20 +147,19 @@ class ThreadedTransport(httpx.BaseTransport):
 class _Stream(httpx.AsyncByteStream):
     """The body of a response. Closed before its end, the client has left."""
 
-    def __init__(
-        self, exchange: Exchange, request: httpx.Request, timeout: float | None, whole: bool
-    ) -> None:
+    def __init__(self, exchange: Exchange, request: httpx.Request, whole: bool) -> None:
         self._exchange = exchange
         self._request = request
-        self._timeout = timeout
         self._whole = whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        # As in httpx itself, it may have been changed after the head of the response.
+        timeout = self._request.extensions.get("timeout", {}).get("read")
         try:
-            async for chunk in self._exchange.chunks(self._timeout, self._whole):
+            async for chunk in self._exchange.chunks(timeout, self._whole):
                 yield chunk
         except (Late, Incomplete) as error:
-            raise _translated(error, self._request, self._timeout, self._whole) from None
+            raise _translated(error, self._request, timeout, self._whole) from None
 
     async def aclose(self) -> None:
         await self._exchange.leave()

@@ -7,18 +7,16 @@ errors that are raised, and a look at whether the application answers as its doc
 
 from __future__ import annotations
 
-try:
+from asgistar.extras import Extra
+
+with Extra("testing", "asgistar.testing"):
     import httpx as _httpx  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "asgistar.testing needs httpx: pip install 'asgistar[testing]'", name=error.name
-    ) from None
 
 from asgistar.client.events import Event
 from asgistar.inprocess import LifespanFailed
+from asgistar.inprocess.sockets import AsyncWebSocket, WebSocket, WebSocketClosed, WebSocketDenied
 from asgistar.testing.clients import AsyncClient, TestClient
 from asgistar.testing.conformity import Conformity
-from asgistar.testing.websocket import AsyncWebSocket, WebSocket, WebSocketClosed, WebSocketDenied
 
 __all__ = [
     "AsyncClient",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
@@ -11,14 +10,14 @@ from typing import Any, Self, TypedDict, Unpack
 import httpx
 
 from asgistar.app import App
+from asgistar.client.auth import together, ways
 from asgistar.client.document import EVENTS, media_type
 from asgistar.client.events import Event, Events
 from asgistar.inprocess import Portal, Running, ThreadedTransport, Transport
-from asgistar.inprocess.transports import WHOLE, scope_of
-from asgistar.inprocess.websocket import Session
+from asgistar.inprocess.sockets import AsyncWebSocket, WebSocket, handshake, session
+from asgistar.inprocess.transports import WHOLE
 from asgistar.routing.route import Route
 from asgistar.testing.conformity import Conformity
-from asgistar.testing.websocket import AsyncWebSocket, WebSocket
 from asgistar.types import ASGIApplication, Scope
 
 
@@ -26,7 +25,7 @@ class Options(TypedDict, total=False):
     """What a client of httpx takes; see there.
 
     Attributes:
-        auth: how requests are authenticated, as in `("user", "password")`.
+        auth: how requests are authenticated, as in `("user", "password")`; or a list of several ways.
         headers: of all requests.
         params: of the query of all requests.
         cookies: that it has from the beginning.
@@ -109,12 +108,6 @@ class Subject:
                 self.conformity.check_item(response, event.data)
             yield event
 
-    def session(self, request: httpx.Request, protocols: Iterable[str], mark: object) -> Session:
-        """Call the application with a WebSocket."""
-        scope = scope_of(self.running, request, mark, "websocket")
-        scope["subprotocols"] = list(protocols)
-        return Session(self.app, scope, self.running.raises)
-
     def _an_app(self, what: str) -> App:
         if not isinstance(self.app, App):
             raise TypeError(
@@ -132,23 +125,6 @@ def _undocumented(app: App, request: httpx.Request) -> bool:
             endpoint = found[0]
             return not isinstance(endpoint.entry, Route) or not endpoint.options.get("documented", True)
     return False
-
-
-def _handshake(request: httpx.Request, protocols: Iterable[str], auth: httpx.Auth | None) -> httpx.Request:
-    """A request for a WebSocket (RFC 6455 §4.1)."""
-    if auth is not None:
-        request = next(auth.sync_auth_flow(request))
-    request.headers.update(
-        {
-            "connection": "Upgrade",
-            "upgrade": "websocket",
-            "sec-websocket-version": "13",
-            "sec-websocket-key": b64encode(bytes(16)).decode(),
-        }
-    )
-    if protocols := ", ".join(protocols):
-        request.headers["sec-websocket-protocol"] = protocols
-    return request
 
 
 def _asking(headers: Mapping[str, str] | None, last_event_id: str | None) -> dict[str, str]:
@@ -209,10 +185,11 @@ class ForTests:
     def _socket(
         self, request: httpx.Request, protocols: list[str], auth: httpx.Auth | None, cookies: httpx.Cookies
     ) -> AsyncWebSocket:
-        handshake = _handshake(request, protocols, auth)
+        asked = handshake(request, protocols, auth)
         return AsyncWebSocket(
-            lambda: self._subject.session(handshake, protocols, self._mark),
-            handshake,
+            lambda: session(self._subject.running, asked, protocols, self._mark),
+            asked,
+            self._seconds,
             self._seconds,
             cookies,
         )
@@ -266,6 +243,7 @@ class AsyncClient(ForTests, httpx.AsyncClient):
     ) -> None:
         self._test(subject, mark, stack, timeout)
         transport = Transport(subject.running, mark, owned=mark is None)
+        options["auth"] = together(ways(options.get("auth")))
         super().__init__(transport=transport, base_url=base_url, timeout=timeout, trust_env=False, **options)
 
         async def kept(response: httpx.Response) -> None:
@@ -404,6 +382,7 @@ class TestClient(ForTests, httpx.Client):
         self._test(subject, mark, stack, timeout)
         inner = Transport(subject.running, mark)
         transport = ThreadedTransport(inner, portal, owned=mark is None)
+        options["auth"] = together(ways(options.get("auth")))
         super().__init__(transport=transport, base_url=base_url, timeout=timeout, trust_env=False, **options)
         self.event_hooks = {"response": [lambda response: _without_secure(self.cookies)]}
 

@@ -23,6 +23,7 @@ from asgistar.client.document import (
     media_type,
 )
 from asgistar.client.events import Events, JSONLines
+from asgistar.extras import Extra
 from asgistar.http.response import BODILESS
 
 SHOWN = 10
@@ -39,7 +40,7 @@ class Conformity:
         exempt: whether what a request is for is not in the document on purpose.
 
     Raises:
-        ModuleNotFoundError: jsonschema isn't installed.
+        MissingExtra: jsonschema isn't installed.
     """
 
     def __init__(
@@ -195,14 +196,10 @@ class Conformity:
 
 def _validators(document: Mapping[str, Any]) -> Callable[[Schema], Any]:
     """What validates with a schema of the document."""
-    try:
+    with Extra("testing", "The check of responses"):
         from jsonschema import Draft202012Validator, FormatChecker
         from referencing import Registry
         from referencing.jsonschema import DRAFT202012
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "To check responses needs jsonschema: pip install 'asgistar[testing]'", name=error.name
-        ) from None
     formats = FormatChecker()
     formats.checks("date-time", raises=ValueError)(
         lambda value: not isinstance(value, str) or bool(datetime.fromisoformat(value))

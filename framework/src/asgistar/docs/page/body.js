@@ -119,6 +119,20 @@ export class BodyEditor {
     }
   }
 
+  /** A value for code: a file that is needed and isn't chosen yet stands there by its name. */
+  complete(value) {
+    const { document, schema, type } = this;
+    const isFile = (each) => kindOf(document, each) === "file" || isFileList(plainSchema(document, each));
+    const isFileList = ({ items }) => items !== undefined && kindOf(document, items) === "file";
+    if (type.startsWith("multipart/")) {
+      const { required = [], properties = {} } = plainSchema(document, schema);
+      const missing = required.filter((name) => value?.[name] === undefined && isFile(properties[name]));
+      return missing.length ? { ...value, ...Object.fromEntries(missing.map((name) => [name, new File([], name)])) } : value;
+    }
+    const isWhole = !isJSON(type) && !type.startsWith("text/") && !/form/.test(type);
+    return value === undefined && this.required && isWhole ? new File([], "file") : value;
+  }
+
   /** Put `value` into the editor. */
   fill(value) {
     if (this.field) this.showForm(value);

@@ -31,6 +31,8 @@ export class ProblemError extends Error {
  * auth: credentials by the name of their security scheme: a token, a key, {username, password},
  *     or a function that gives (a promise of) one.
  * headers: sent with every request.
+ * reconnect: when a stream of events that breaks off is asked for again: {attempts, delay, longest}, how many
+ *     in a row that bring nothing, and milliseconds; false for never. The server is told the last event's id.
  */
 export class Client {
   #schema;
@@ -38,13 +40,15 @@ export class Client {
   #auth;
   #headers;
   #send;
+  #reconnect;
   #loading = null;
 
-  constructor(schema, { base, auth = {}, headers = {}, fetch } = {}) {
+  constructor(schema, { base, auth = {}, headers = {}, fetch, reconnect = {} } = {}) {
     this.#schema = schema;
     this.#base = base;
     this.#auth = auth;
     this.#headers = headers;
+    this.#reconnect = reconnect;
     this.#send = fetch ?? ((...request) => globalThis.fetch(...request));
     // What has no private name here is no name of a namespace: `client.auth.login()` is an operation.
     return new Proxy(this, {
@@ -89,7 +93,13 @@ export class Client {
   async request(id, values = {}, options = {}) {
     const operation = await this.operation(id);
     if (operation.method === "WEBSOCKET") return this.connect(id, values, options);
-    return decoded(await this.fetch(id, values, options), operation);
+    const response = await this.fetch(id, values, options);
+    const reconnect = operation.method === "GET" && (options.reconnect ?? this.#reconnect);
+    const again = async (headers) => {
+      const next = await this.fetch(id, values, { ...options, headers: { ...options.headers, ...headers } });
+      return next.ok ? next : decoded(next); // which throws
+    };
+    return decoded(response, operation, reconnect && { ...RECONNECT, ...reconnect, again, signal: options.signal });
   }
 
   /** Call an operation; its Response, as it is. */
@@ -336,13 +346,16 @@ export const isEvents = (type) => /^text\/event-stream\b/i.test(type);
 export const isLines = (type) => /^application\/(jsonl|x-ndjson|x-jsonlines|json-seq)\b/i.test(type);
 
 /** What a response says. */
-async function decoded(response, operation) {
+async function decoded(response, operation, reconnect) {
   const type = response.headers.get("content-type") ?? "";
   if (!response.ok) {
     const problem = isJSON(type) ? await response.json().catch(() => ({})) : { detail: await response.text() };
     throw new ProblemError(response, problem ?? {});
   }
-  if (isEvents(type)) return events(response, (data) => read(data, itemSchema(operation, type)));
+  if (isEvents(type)) {
+    const parse = (data) => read(data, itemSchema(operation, type));
+    return reconnect ? following(response, parse, reconnect) : events(response, parse);
+  }
   if (isLines(type)) return lines(response);
   if (isJSON(type)) {
     const content = await response.text();
@@ -371,12 +384,14 @@ function read(data, schema) {
 }
 
 async function* pieces(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  if (!response.body) return;
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      yield value;
+      yield decoder.decode(value, { stream: true });
     }
   } finally {
     await reader.cancel().catch(() => {}); // who leaves the loop leaves the stream
@@ -394,12 +409,73 @@ export async function* lines(response, parse = JSON.parse) {
   if (rest.trim()) yield parse(rest.replace(/^\x1e/, ""));
 }
 
-/** Server-sent events (HTML §9.2.6): {event, data, id, retry}. */
-export async function* events(response, parse = (data) => data) {
-  let id = "";
+/** When a stream of events is asked for again: see `Client`. */
+const RECONNECT = { attempts: 8, delay: 1000, longest: 30_000 };
+
+/** The statuses of a server that is away for a moment. */
+const PASSING = [502, 503, 504];
+
+/**
+ * The events of a stream that is asked for again after it broke, and after its end if the server has said with
+ * `retry:` when to come back (HTML §9.2.3).
+ */
+async function* following(response, parse, { attempts, delay, longest, again, signal }) {
+  const course = { id: "", retry: undefined, failed: 0 };
+  for (;;) {
+    let broken = null;
+    try {
+      yield* events(response, parse, course);
+      if (course.retry === undefined || response.status === 204) return;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it isn't the network
+      broken = error;
+    }
+    for (response = null; !response; ) {
+      if (course.failed >= attempts) {
+        if (broken) throw broken;
+        return;
+      }
+      const first = course.retry === undefined ? delay : Math.min(Math.max(course.retry, 100), 300_000);
+      const wait = Math.min(first * 2 ** course.failed, Math.max(first, longest));
+      course.failed += 1;
+      await pause(wait * (1 + Math.random() / 4), signal);
+      // A header is made of bytes, and these are UTF-8.
+      const id = String.fromCharCode(...new TextEncoder().encode(course.id));
+      try {
+        response = await again(id ? { "last-event-id": id } : {});
+      } catch (error) {
+        const passing = error instanceof ProblemError ? PASSING.includes(error.status) : error instanceof TypeError;
+        if (!passing) throw error;
+        broken = error;
+      }
+    }
+  }
+}
+
+/** Wait so many milliseconds, unless it is aborted. */
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+/** Server-sent events (HTML §9.2.6): {event, data, id, retry}. `course` is of all responses of a stream. */
+export async function* events(response, parse = (data) => data, course = { id: "" }) {
+  let id = course.id;
   let event = { data: [] };
   for await (const line of eventLines(response)) {
+    course.failed = 0;
     if (line === "") {
+      course.id = id;
       const { event: name = "message", data, retry } = event;
       if (data.length) yield { event: name, data: parse(data.join("\n")), id, retry };
       event = { data: [] };
@@ -409,7 +485,7 @@ export async function* events(response, parse = (data) => data) {
     if (name === "data") event.data.push(value);
     else if (name === "event" && value) event.event = value;
     else if (name === "id" && !value.includes("\0")) id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
+    else if (name === "retry" && /^\d+$/.test(value)) course.retry = event.retry = Number(value);
   }
 }
 
@@ -425,13 +501,14 @@ async function* eventLines(response) {
   if (rest.endsWith("\r")) yield rest.slice(0, -1);
 }
 
-/** A WebSocket whose messages are values. */
+/** A WebSocket whose messages are values: JSON where the document says so, text and bytes otherwise. */
 export class Socket {
   constructor(url, subprotocols, operation) {
     const sends = Object.keys(operation?.definition.sends?.content ?? {});
     this.parse = sends.length && !sends.some(isJSON) ? (data) => data : (data) => read(data, typeof data === "string");
     const receives = Object.keys(operation?.definition.receives?.content ?? {});
-    this.write = receives.length && !receives.some(isJSON) ? (value) => value : JSON.stringify;
+    const isRaw = (value) => typeof value === "string" || isFile(value) || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+    this.write = receives.some(isJSON) ? JSON.stringify : (value) => (isRaw(value) ? value : JSON.stringify(value));
     this.socket = new WebSocket(url, subprotocols);
     this.socket.binaryType = "arraybuffer";
     this.messages = [];
@@ -442,7 +519,12 @@ export class Socket {
     });
     this.opened.catch(() => {}); // told to who sends, or iterates
     this.closed = new Promise((resolve) => {
-      this.socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
+      this.socket.addEventListener("close", ({ code, reason }) => {
+        // All other codes tell of something wrong (RFC 6455 §7.4).
+        const isMeant = [1000, 1001, 1005].includes(code) || code >= 3000;
+        if (!isMeant) this.failure = new Error(`The WebSocket was closed with ${code} ${reason}`.trim());
+        resolve({ code, reason });
+      });
     });
     this.socket.addEventListener("message", ({ data }) => { this.messages.push(this.parse(data)); this.wake(); });
     this.closed.then(() => this.wake());
@@ -463,11 +545,12 @@ export class Socket {
     try {
       for (;;) {
         while (this.messages.length) yield this.messages.shift();
+        if (this.failure) throw this.failure;
         if (this.socket.readyState === WebSocket.CLOSED) return;
         await new Promise((resolve) => { this.wake = resolve; });
       }
     } finally {
-      this.socket.close();
+      this.socket.close(1000);
     }
   }
 }

@@ -77,6 +77,7 @@ class Page {
     document.title = operation ? `${titleOf(operation)} · ${this.title}` : this.title;
     navigation.mark(operation);
     closeMenu();
+    announce(""); // what was said of another operation
     scrollTo(0, 0);
     if (focus) document.getElementById("title")?.focus({ preventScroll: true });
   }

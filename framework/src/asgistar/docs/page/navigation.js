@@ -128,8 +128,12 @@ export class Navigation {
     event.stopPropagation();
   }
 
-  /** Say which operation is shown. */
+  /** Say which operation is shown. A search that didn't find it is over. */
   mark(operation) {
+    if (operation && !this.entries.find((entry) => entry.operation === operation).item.isConnected) {
+      this.search.value = "";
+      this.sort();
+    }
     for (const entry of this.entries) {
       const shown = entry.operation === operation;
       if (shown) entry.link.setAttribute("aria-current", "page");

@@ -67,10 +67,11 @@ function media(document, content) {
 }
 
 function messages(document, { receives, sends, subprotocols }) {
-  const part = (label, content) => content && el("section", {}, el("h2", {}, label), ...media(document, content.content ?? {}));
+  const part = (label, content, kind) => content
+    && el(`section.${kind}`, {}, el("h2", {}, label), ...media(document, content.content ?? {}));
   return el("div", {},
-    subprotocols?.length > 0 && el("p.facts", {}, "Subprotocols ", ...subprotocols.map((each) => el("code", {}, each))),
-    part("Messages to the server", receives), part("Messages from the server", sends));
+    subprotocols?.length > 0 && el("p.facts.subprotocols", {}, "Subprotocols ", ...subprotocols.map((each) => el("code", {}, each))),
+    part("Messages to the server", receives, "received"), part("Messages from the server", sends, "sent"));
 }
 
 function responses(document, operation) {

@@ -93,6 +93,9 @@ export function typeLabel(document, written, depth = 0) {
   return (schema.format ? `${schema.type} · ${schema.format}` : schema.type) + or;
 }
 
+/** A number as one reads it: 2,147,483,647. */
+const legible = (number) => (Math.abs(number) < 10_000 ? String(number) : number.toLocaleString("en", { maximumFractionDigits: 20 }));
+
 /** What a value must be beside its type, in short phrases. */
 export function constraints(schema) {
   const found = [];
@@ -106,10 +109,10 @@ export function constraints(schema) {
     else if (to !== undefined) found.push(`at most ${counted(to)}`);
   };
   if (schema.minimum !== undefined && schema.maximum !== undefined) {
-    found.push(`${schema.minimum} to ${schema.maximum}`);
+    found.push(`${legible(schema.minimum)} to ${legible(schema.maximum)}`);
   } else {
-    say("minimum", (value) => `at least ${value}`);
-    say("maximum", (value) => `at most ${value}`);
+    say("minimum", (value) => `at least ${legible(value)}`);
+    say("maximum", (value) => `at most ${legible(value)}`);
   }
   say("exclusiveMinimum", (value) => `more than ${value}`);
   say("exclusiveMaximum", (value) => `less than ${value}`);
@@ -118,7 +121,8 @@ export function constraints(schema) {
   span("minItems", "maxItems", "items");
   span("minProperties", "maxProperties", "members");
   say("uniqueItems", (value) => (value ? "no two the same" : ""));
-  say("pattern", (value) => (value === ".+" ? "" : `matches ${value}`));
+  // What every path parameter is, and what nobody reads, goes without saying.
+  say("pattern", (value) => (/^\^?(\.|\[\^\/\])\+\$?$/.test(value) || value.length > 80 ? "" : `matches ${value}`));
   return found.filter(Boolean);
 }
 
@@ -135,10 +139,16 @@ export function facts(document, written, description) {
   return [
     text && el("div.prose.small", {}, ...markdown(text, 5)),
     choices && el("p.facts", {}, "One of ", ...choices.flatMap((each, index) => [index ? " " : "", el("code", {}, shown(each))])),
-    (told.length > 0 || preset) && el("p.facts", {}, told.join(" · "), told.length > 0 && preset && " · ",
+    (told.length > 0 || preset) && el("p.facts", {}, ...told.flatMap((each, index) => [index ? " · " : "", worded(each)]), told.length > 0 && preset && " · ",
       preset && ["Default ", el("code", {}, shown(schema.default))]),
   ];
 }
+
+/** A constraint; what isn't words is code. */
+const worded = (said) => {
+  const [, words, pattern] = /^(.*matches )(.*)$/s.exec(said) ?? [null, said];
+  return [words, pattern && el("code", {}, pattern)];
+};
 
 const shown = (value) => (typeof value === "string" ? value || '""' : JSON.stringify(value));
 

@@ -153,7 +153,7 @@ function python(request) {
 const lined = (parts) => (parts.length ? parts.map((each) => `\n    ${each},`).join("") + "\n" : "");
 
 /** A value as Python writes it. A string of JSON is one of Python, too. */
-function dict(value, indent = "") {
+export function dict(value, indent = "") {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value !== "object") return literal(value);

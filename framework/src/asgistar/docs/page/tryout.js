@@ -116,7 +116,6 @@ export class Tryout {
   /** The request: for fetch, with its body written; `raw` is for code. */
   request() {
     const { body, type, parameters } = this.read();
-    const written = body instanceof Raw ? { body: body.text, type } : { body, type };
     const request = composed(this.operation, {
       base: this.page.base, parameters, type, body: body instanceof Raw ? undefined : body,
     });
@@ -128,15 +127,13 @@ export class Tryout {
     request.protocols = this.operation.definition.subprotocols;
     const answers = Object.entries(this.operation.responses).filter(([status]) => status.startsWith("2"))
       .flatMap(([, response]) => Object.keys(response.content ?? {}));
-    let said = written.body;
+    let said = body instanceof Raw ? body.text : this.editor?.complete(body);
     if (this.operation.method === "WEBSOCKET") {
       const [media, content] = Object.entries(this.operation.definition.receives?.content ?? {})[0] ?? [];
       const example = content && (given(this.page.document, content) ?? sample(this.page.document, content.schema));
       said = media && !isJSON(media) ? String(example ?? "hello") : example;
-    } else if (body instanceof Raw) {
-      return { request, raw: { ...request, type: "text/plain", body: said, answers } };
     }
-    return { request, raw: { ...request, type, body: said, answers } };
+    return { request, raw: { ...request, type: body instanceof Raw ? "text/plain" : type, body: said, answers } };
   }
 
   changed() {
@@ -156,10 +153,13 @@ export class Tryout {
     this.lock.hidden = !operation.security.length;
     if (this.lock.hidden) return;
     const names = [...new Set(operation.security.flatMap((each) => Object.keys(each)))];
-    const given = names.filter((name) => page.credentials.secrets[name]);
+    const schemes = page.credentials.schemes;
+    // A page can't say which headers a WebSocket has.
+    const sendable = (name) => operation.method !== "WEBSOCKET" || ["query", "cookie"].includes(schemes.get(name)?.in);
+    const given = names.filter((name) => page.credentials.secrets[name] && sendable(name));
     const optional = operation.security.some((each) => !Object.keys(each).length);
     this.lock.dataset.state = given.length ? "given" : optional ? "optional" : "missing";
-    const text = given.length ? `Sent with ${given.join(", ")}` : optional ? "Credentials are optional" : `Needs ${names.map((name) => schemeLabel(page.credentials.schemes.get(name) ?? { type: name })).join(" or ")}`;
+    const text = given.length ? `Sent with ${given.join(", ")}` : optional ? "Credentials are optional" : `Needs ${names.map((name) => schemeLabel(schemes.get(name) ?? { type: name })).join(" or ")}${names.some(sendable) ? "" : ", which a browser can't send here"}`;
     this.lock.replaceChildren(icon("lock"), el("span", {}, text),
       el("button.plain.inline", { type: "button", onclick: () => openDialog(page.credentials, names[0]) }, given.length ? "Change" : "Add credentials"));
   }

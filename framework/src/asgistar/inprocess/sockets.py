@@ -1,15 +1,18 @@
-"""WebSockets of clients for tests."""
+"""WebSockets of an application in process, for those who write to it and read from it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 import msgspec
 
-from asgistar.inprocess import Portal
+from asgistar.inprocess.portal import Portal
+from asgistar.inprocess.running import Running
+from asgistar.inprocess.transports import scope_of
 from asgistar.inprocess.websocket import NORMAL, Session
 from asgistar.types import Message
 
@@ -17,6 +20,35 @@ GOING_AWAY = 1001  # RFC 6455 §7.4.1
 
 Open = Callable[[], Session]
 """Calls the application with a WebSocket."""
+
+
+def handshake(request: httpx.Request, protocols: Iterable[str], auth: httpx.Auth | None) -> httpx.Request:
+    """A request for a WebSocket (RFC 6455 §4.1)."""
+    if auth is not None:
+        request = next(auth.sync_auth_flow(request))
+    request.headers.update(
+        {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": b64encode(bytes(16)).decode(),
+        }
+    )
+    if protocols := ", ".join(protocols):
+        request.headers["sec-websocket-protocol"] = protocols
+    return request
+
+
+def session(running: Running, request: httpx.Request, protocols: Iterable[str], mark: object) -> Session:
+    """Call an application with a WebSocket.
+
+    Args:
+        protocols: the subprotocols that are offered.
+        mark: see `scope_of`.
+    """
+    scope = scope_of(running, request, mark, "websocket")
+    scope["subprotocols"] = list(protocols)
+    return Session(running.app, scope, running.raises)
 
 
 class WebSocketDenied(Exception):
@@ -48,6 +80,13 @@ class WebSocketClosed(Exception):
 class AsyncWebSocket:
     """A WebSocket: `async with client.websocket("/ws/1/") as socket: ...`. Iterated over, it gives messages.
 
+    Args:
+        open: calls the application.
+        request: the handshake.
+        timeout: seconds for the answer to it.
+        patience: seconds for each message.
+        cookies: of the client.
+
     Attributes:
         subprotocol: the one that the application chose.
         headers: those that it accepted with.
@@ -56,11 +95,17 @@ class AsyncWebSocket:
     """
 
     def __init__(
-        self, open: Open, request: httpx.Request, timeout: float | None, cookies: httpx.Cookies
+        self,
+        open: Open,
+        request: httpx.Request,
+        timeout: float | None,
+        patience: float | None,
+        cookies: httpx.Cookies,
     ) -> None:
         self._open = open
         self._request = request
         self._timeout = timeout
+        self._patience = patience
         self._cookies = cookies
         self._session: Session | None = None
         self.subprotocol: str | None = None
@@ -127,7 +172,7 @@ class AsyncWebSocket:
         """
         self._see_open()
         assert self._session is not None
-        message = await self._session.message(self._timeout)
+        message = await self._session.message(self._patience)
         if message.get("type") != "websocket.send":
             self.close_code = message.get("code", NORMAL)
             self.close_reason = message.get("reason") or ""
