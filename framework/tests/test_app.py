@@ -16,6 +16,7 @@ from asgistar import (
     BadRequest,
     ConfigurationError,
     Conflict,
+    Environment,
     Forbidden,
     Gone,
     Host,
@@ -31,6 +32,7 @@ from asgistar import (
     TooManyRequests,
     Unauthorized,
     UnprocessableContent,
+    component,
 )
 from asgistar.http import Request
 
@@ -514,6 +516,67 @@ async def test_if_one_cannot_start_those_that_have_are_stopped() -> None:
     )
     assert await lifespan(app, {}) == [{"type": "lifespan.startup.failed", "message": "b can't"}]
     assert log == ["a starts", "a stops"]
+
+
+async def test_a_setting_that_is_missing_is_told_to_the_server_alone_and_an_error_has_its_traceback_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Env(Environment, prefix="NOBODY_SETS_"):
+        this: int
+
+    @component(scope="app")
+    def broken() -> Living:
+        raise OSError("no route to the host")
+
+    for provided, traceback in [(Env, False), (broken, True)]:
+        caplog.clear()
+        (failed,) = await lifespan(App([], components=[provided]), {})
+        assert failed["type"] == "lifespan.startup.failed"
+        assert ("NOBODY_SETS_THIS is missing" in failed["message"]) is not traceback
+        assert [bool(record.exc_info) for record in caplog.records] == ([True] if traceback else [])
+
+
+class Silent:
+    """An application that doesn't say what it ought to."""
+
+    def __init__(self, answers: int = 0) -> None:
+        self.answers = answers
+        self.cancelled = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.answers:
+            await send({"type": "lifespan.startup.complete"})
+        if self.answers > 1:
+            await send({"type": "lifespan.shutdown.complete"})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled = True
+
+
+async def test_one_that_says_nothing_holds_nobody_up() -> None:
+    log: list[str] = []
+    silent = Silent()
+    app = App([Mount("/a", Living("a", log)), Mount("/b", silent, lifespan_timeout=0.01)])
+    (failed,) = await lifespan(app, {})
+    assert failed["type"] == "lifespan.startup.failed"
+    assert "Mount('/b') at framework/tests/test_app.py:" in failed["message"]
+    assert "hasn't answered lifespan.startup for 0.01 seconds" in failed["message"]
+    assert log == ["a starts", "a stops"]
+    assert silent.cancelled
+
+
+@pytest.mark.parametrize(("answers", "last"), [(1, "failed"), (2, "complete")])
+async def test_one_that_does_not_end_is_cancelled(answers: int, last: str) -> None:
+    log: list[str] = []
+    silent = Silent(answers)
+    app = App([Mount("/a", Living("a", log)), Mount("/b", silent, lifespan_timeout=0.01)])
+    assert [each["type"] for each in await lifespan(app, {})] == [
+        "lifespan.startup.complete",
+        f"lifespan.shutdown.{last}",
+    ]
+    assert log == ["a starts", "a stops"]
+    assert silent.cancelled
 
 
 async def test_threads_end_with_the_application() -> None:

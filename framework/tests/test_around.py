@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asgistar import App, ConfigurationError, Conflict, Host, Include, NotFound, Route, component
+from asgistar.middleware import cors
 from asgistar.security import ApiKey, Basic, Bearer
 
 if TYPE_CHECKING:
@@ -106,11 +108,22 @@ async def test_an_override_reaches_views_inside_of_middleware(client: Connect) -
     [
         ("gzip", "'gzip' is no middleware"),
         (lambda app: None, "gave None, which is no ASGI application. Is it one itself"),
+        (
+            lambda: 1,
+            r"can't be called with an ASGI application: too many positional arguments\. If it",
+        ),
+        (cors, r"can't be called with an ASGI application: .* call it, as in middleware=\[cors\(…\)\]"),
     ],
 )
 def test_what_is_no_middleware_is_found_at_start_up(middleware: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         App([], middleware=[middleware])
+
+
+def test_middleware_that_has_no_signature_is_called_all_the_same() -> None:
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(type)
+    App([], middleware=[type])  # type: ignore[list-item]
 
 
 # --- the application --------------------------------------------------------------------------------------

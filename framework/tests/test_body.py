@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
+from uuid import UUID
 
 import pytest
 
-from asgistar import UNSET, Body, Meta, Route, Struct, UnsetType
+from asgistar import UNSET, App, Body, Form, Meta, Route, Struct, UnsetType, WebSocket, WebSocketRoute
+from asgistar.routing.options import HASHED_LIMIT
+from asgistar.testing import TestClient, WebSocketClosed
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Client, Connect
@@ -164,13 +169,47 @@ async def test_what_is_not_json_is_400(body: bytes, status: int, client: Connect
     assert await posted(client, Note, body=body, headers=JSON) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[" * 100_000, "it is nested too deeply."),
+        (b'{"title": "\xff"}', "it is not UTF-8."),
+        (b'{"title": 1e999}', "Number out of range."),
+        (b'{"title": ', "Input data was truncated."),
+    ],
+)
+async def test_who_sent_it_is_told_why_it_is_no_json_and_nothing_of_python(
+    body: bytes, why: str, client: Connect
+) -> None:
+    async def view(note: Note) -> None: ...
+
+    answer = await client(Route("/", "POST", view)).post("/", body=body, headers=JSON)
+    assert answer.json["detail"] == f"The body is not JSON that can be read: {why}"
+
+
+class Branch(Struct):
+    branches: dict[str, Branch] = {}  # noqa: RUF012
+
+
+async def test_an_answer_with_all_errors_is_small_whatever_the_client_has_made(client: Connect) -> None:
+    async def view(branch: Branch) -> None: ...
+
+    name = "n" * 1000
+    tree: Any = {"branches": {f"{index}{name}": 1 for index in range(1000)}}
+    for _ in range(100):
+        tree = {"branches": {name: tree}}
+    answer = await client(Route("/", "POST", view)).post("/", tree)
+    assert len(answer.errors) == 100
+    assert len(answer.body) < 500_000
+
+
 @pytest.mark.parametrize("depth", [500, 5_000, 100_000])
 async def test_json_may_be_as_deep_as_it_likes_without_harm(depth: int, client: Connect) -> None:
     body = b'{"children": [' * depth + b"]}" * depth
     assert await posted(client, Tree, body=body, headers=JSON) == 400 or depth == 500
     wrong = b'{"children": [' * 300 + b"7" + b"]}" * 300
     assert await posted(client, Tree, body=wrong, headers=JSON) in (
-        [("body", *["children", 0] * 300, "type")],
+        [("body", *["children", 0] * 8, "…", 0, *["children", 0] * 7, "type")],
         [("body", "invalid")],
     )
 
@@ -323,3 +362,112 @@ async def test_a_body_is_not_read_where_none_is_asked_for(client: Connect) -> No
         return "done"
 
     assert (await client(Route("/", "POST", view)).post("/", body=[])).json == "done"
+
+
+# --- numbers whose hashes someone chose ---------------------------------------------------------------------
+
+
+class Ids(Struct):
+    ids: set[int] = set()  # noqa: RUF012
+    more: list[Ids] = []  # noqa: RUF012
+
+
+class Boxes(Struct):
+    ids: list[Ids]
+    text: str = ""
+
+
+class Held(Struct):
+    held: dict[str, list[Ids]]
+
+
+Small = Annotated[int, Meta(ge=0, lt=2**31)]
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Body[set[int]],
+        Body[frozenset[int | str]],
+        Body[set[UUID]],
+        Body[set[Decimal]],
+        Body[set[Any]],
+        Body[set[tuple[int, int]]],
+        Body[set[Annotated[int, Meta(ge=0)]]],
+        dict[int, str],
+        list[dict[UUID, str]],
+        Ids,
+        Held,
+        Held | None,
+    ],
+)
+async def test_a_body_with_sets_of_numbers_is_small_if_nothing_else_is_said(
+    annotation: Any, client: Connect
+) -> None:
+    async def view(x: Any) -> None: ...
+
+    view.__annotations__["x"] = annotation
+    ask = client(Route("/", "POST", view), Route("/large", "POST", view, body_limit=100_000))
+    body = b" " * (HASHED_LIMIT + 1)
+    assert (await ask.post("/", body=body[:-1], headers=JSON)).status == 400
+    answer = await ask.post("/", body=body, headers=JSON)
+    assert (answer.status, answer.json["detail"]) == (413, "The body may have 65536 bytes at most.")
+    assert (await ask.post("/large", body=body, headers=JSON)).status == 400
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Body[set[str]],
+        Body[set[Small]],
+        Body[set[date]],
+        Body[list[int]],
+        Body[set[Literal[1, 2]]],
+        dict[str, int],
+        dict[Small, str],
+        dict[Any, int],
+        Tree,
+    ],
+)
+async def test_other_sets_are_as_large_as_other_bodies(annotation: Any, client: Connect) -> None:
+    assert await posted(client, annotation, body=b" " * 1_000_000, headers=JSON) == 400
+
+
+async def test_so_are_the_texts_of_a_form_with_sets_of_numbers_as_json(client: Connect) -> None:
+    async def nested(form: Form[Boxes]) -> int:
+        return len(form.text)
+
+    async def flat(ids: Form[set[int]], text: Form[str] = "") -> int:
+        return len(text)
+
+    ask = client(
+        Route("/nested", "POST", nested),
+        Route("/flat", "POST", flat),
+        Route("/large", "POST", nested, body_limit=0),
+    )
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    body = b"ids=[]&text=" + b"x" * HASHED_LIMIT
+    assert (await ask.post("/nested", body=body[:1000], headers=headers)).json == 988
+    assert (await ask.post("/nested", body=body, headers=headers)).status == 413
+    assert (await ask.post("/large", body=body, headers=headers)).json == HASHED_LIMIT
+    assert (await ask.post("/flat", body=body.replace(b"[]", b"1"), headers=headers)).json == HASHED_LIMIT
+
+
+def test_so_are_messages_of_a_websocket() -> None:
+    async def view(socket: WebSocket[set[int], int]) -> None:
+        async for numbers in socket:
+            await socket.send(len(numbers))
+
+    app = App([WebSocketRoute("/", view), WebSocketRoute("/large", view, body_limit=0)])
+    message = "[1" + " " * HASHED_LIMIT + "]"
+    with TestClient(app) as client:
+        with client.websocket("/large") as socket:
+            socket.send(message)
+            assert socket.receive() == "1"
+        with client.websocket("/") as socket:
+            socket.send("[1, 1]")
+            assert socket.receive() == "1"
+            socket.send(message)
+            with pytest.raises(WebSocketClosed) as closed:
+                socket.receive()
+    assert closed.value.code == 1009

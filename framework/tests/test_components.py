@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -407,6 +408,21 @@ def test_components_that_need_each_other_are_told_in_a_circle() -> None:
     assert message.count("test_components.py:") == 4
 
 
+def test_what_no_component_provides_is_told_with_all_that_need_it() -> None:
+    def a(missing: Iterator[int]) -> A: ...  # type: ignore[empty-body]
+    def b(a: A) -> B: ...  # type: ignore[empty-body]
+
+    async def view(b: B) -> None: ...
+
+    with pytest.raises(ConfigurationError) as error:
+        App([Route("/", "GET", view)], components=[a, b])
+    message = str(error.value)
+    assert message.startswith("The parameter missing of ")
+    of_a, of_b, of_view = re.findall(r"(\w+)\(\) at framework/tests/test_components.py:", message)
+    assert (of_a, of_b, of_view) == ("a", "b", "view")
+    assert message.count("needed by") == 2
+
+
 def test_what_lives_longer_cannot_need_what_lives_shorter() -> None:
     def a() -> A: ...  # type: ignore[empty-body]
 
@@ -676,9 +692,12 @@ def test_the_plan_of_a_view_with_components() -> None:
         "        user_1 = await provide_user_1(session=session_2, x_token=user_1_header.x_token)\n"
         "        page_4 = provide_page_4(limit=page_4_query.limit, offset=page_4_query.offset)\n"
         "        result = await view(user=user_1, page=page_4)\n"
-        "        if isinstance(result, Response):\n"
-        "            return result.reply()\n"
-        "        content = encode(result)\n"
+        "        if type(result) not in KINDS:\n"
+        "            return reply(result)\n"
+        "        try:\n"
+        "            content = encode(result)\n"
+        "        except (TypeError, ValueError):\n"
+        "            return reply(result)\n"
         '        return 200, [JSON, (b"content-length", b"%d" % len(content))], content\n'
         "    raise swallowed()\n"
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import logging
 import re
+import threading
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asgistar import App, NotFound, Problem, Route, WebSocketRoute
+from asgistar import App, NotFound, Problem, Route, WebSocketRoute, component, debug
+from asgistar.testing import TestClient
 from asgistar.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -237,3 +242,130 @@ async def test_every_error_is_logged(debug: bool, client: Connect, caplog: pytes
     await client(ROUTES, debug=debug).get("/quiet", headers=BROWSER)
     assert "GET '/quiet' failed" in caplog.text
     assert "ValueError: second" in caplog.text
+
+
+# --- the loop ---------------------------------------------------------------------------------------------
+
+
+class Told(logging.Handler):
+    """Lets go who holds the loop, once that has been told of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        self.free = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.free.set()
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    handler = Told()
+    logger = logging.getLogger("asgistar")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+class Session: ...
+
+
+class Slow:
+    def __init__(self, told: Told) -> None:
+        self.told = told
+
+    def on_request(self) -> None:
+        assert self.told.free.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/view", "test_what_holds_the_loop_is_told_of.view"),
+        ("/inner", "test_what_holds_the_loop_is_told_of.inner"),
+        ("/component", "test_what_holds_the_loop_is_told_of.session"),
+        ("/hook", "Slow.on_request"),
+    ],
+)
+def test_what_holds_the_loop_is_told_of(path: str, name: str, told: Told) -> None:
+    def wait() -> None:
+        assert told.free.wait(10)
+
+    async def view() -> None:
+        wait()
+
+    async def inner() -> None:
+        await asyncio.sleep(0)
+        await view()
+
+    @component
+    def session() -> Iterator[Session]:
+        wait()
+        yield Session()
+
+    async def quick(session: Session) -> None: ...
+
+    async def nothing() -> None: ...
+
+    app = App(
+        [
+            Route("/view", "GET", view),
+            Route("/inner", "GET", inner),
+            Route("/component", "GET", quick),
+            Route("/hook", "GET", nothing, hooks=[Slow(told)]),
+        ],
+        components=[session],
+        debug=True,
+    )
+    with TestClient(app) as client:
+        client.get(path)
+    (message,) = told.messages
+    assert message.startswith(f"{name}() at framework/tests/test_debug.py:")
+    assert f"for GET {path}, holds the event loop" in message
+    assert message.count("framework/tests/test_debug.py:") == 2
+
+
+def test_what_waits_in_a_thread_or_with_await_holds_nobody(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debug, "HELD", 0.05)
+    turns = 0
+
+    async def waits() -> None:
+        nonlocal turns
+        while turns < 15:
+            turns += 1
+            await asyncio.sleep(0.01)
+
+    def in_thread() -> None:
+        asyncio.run(waits())
+
+    app = App([Route("/await", "GET", waits), Route("/thread", "GET", in_thread)], debug=True)
+    with TestClient(app) as client:
+        client.get("/thread")
+        turns = 0
+        client.get("/await")
+    assert told.messages == []
+
+
+def test_what_is_not_of_the_application_is_not_told_of(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "HELD", 0.02)
+
+    async def view() -> None:
+        asyncio.get_running_loop().call_soon(told.free.wait, 0.2)
+
+    with TestClient(App([Route("/", "GET", view)], debug=True)) as client:
+        client.get("/")
+        client.get("/")
+    assert told.messages == []
+
+
+def test_who_watches_a_loop_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "HELD", 0.01)
+    before = set(threading.enumerate())
+    asyncio.run(debug.Watch().start())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()

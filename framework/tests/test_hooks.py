@@ -607,9 +607,12 @@ def test_the_source_of_a_view_with_hooks() -> None:
         "\n\n"
         "async def view_of_view(scope, receive, send, values):\n"
         "    result = await view()\n"
-        "    if isinstance(result, Response):\n"
-        "        return result.reply()\n"
-        "    content = encode(result)\n"
+        "    if type(result) not in KINDS:\n"
+        "        return reply(result)\n"
+        "    try:\n"
+        "        content = encode(result)\n"
+        "    except (TypeError, ValueError):\n"
+        "        return reply(result)\n"
         '    return 200, [JSON, (b"content-length", b"%d" % len(content))], content\n'
     )
 

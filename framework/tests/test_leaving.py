@@ -7,6 +7,7 @@ import gc
 import linecache
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from asgistar import (
     WebSocketRoute,
     component,
 )
-from asgistar.threads import Threads, finished, in_threads
+from asgistar.threads import Threads, finished, in_threads, iterated
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect, Served
@@ -242,6 +243,29 @@ async def test_what_was_entered_in_a_thread_is_left_in_one_whoever_is_cancelled(
         await task
     await threads.stop()
     assert steps == ["entered", "left by CancelledError"]
+
+
+async def test_a_context_in_threads_may_fail_to_be_entered_and_may_keep_an_error_to_itself() -> None:
+    class Broken:
+        def __enter__(self) -> None:
+            raise LookupError("not entered")
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError("it was never entered")
+
+    threads = Threads(1)
+    with pytest.raises(LookupError, match="not entered"):
+        async with in_threads(threads, Broken()):
+            pass
+    async with in_threads(threads, suppress(KeyError)):
+        raise KeyError
+    await threads.stop()
+
+
+async def test_an_iterator_that_needs_no_end_has_none_in_threads_either() -> None:
+    threads = Threads(1)
+    assert [each async for each in iterated(threads, iter("ab"))] == ["a", "b"]
+    await threads.stop()
 
 
 async def test_who_is_cancelled_twice_still_waits_for_the_end() -> None:

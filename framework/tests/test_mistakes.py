@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
-from asgistar import App, ConfigurationError, Route, Struct, WebSocket, component
+from asgistar import (
+    App,
+    Command,
+    ConfigurationError,
+    Include,
+    Problem,
+    ProblemDetails,
+    Route,
+    Struct,
+    WebSocket,
+    component,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -57,6 +69,12 @@ async def needs(session: Session) -> None: ...
 async def talks(socket: WebSocket[str, str]) -> None: ...
 
 
+async def noted(x: Annotated[int, ["a list"]]) -> None: ...
+
+
+async def noted_answer() -> Annotated[int, ["a list"]]: ...  # type: ignore[empty-body]
+
+
 async def takes_all(*numbers: int) -> None: ...
 
 
@@ -79,11 +97,14 @@ def undecorated(call: Callable[..., Any]) -> Callable[..., Any]:
         (Route("/", "GET", not_there), ["not_there() at ", "'Decimal' is not defined", "not only for type"]),
         (Route("/{x}/", "GET", braces), ["x of braces() at ", "Route('/{x}/') at ", "write <x> there"]),
         (Route("/", "GET", needs), ["session of needs() at ", "is Session", "App(components=[…])"]),
+        (Route("/", "GET", noted), ["x of noted() at ", "unhashable type: 'list'"]),
+        (Route("/", "GET", noted_answer), ["What noted_answer() at ", "unhashable type: 'list'"]),
         (Route("/", "GET", talks), ["socket of talks() at ", "stands in a WebSocketRoute"]),
         (Route("/", "GET", takes_all), ["takes_all() at ", "with a star", "Leave it out"]),
         (Route("/", "GET", undecorated(add)), ["around() at ", "with a star", "functools.wraps"]),
         (("/", anything), ["App: ('/', <function anything", "is not a route"]),
         (None, ["App: None is not a route"]),
+        (lambda: Route("/", "GET", Session), ["Route('/') at ", "the view must be a function, not <class "]),
     ],
 )
 def test_a_line_of_the_table_that_cannot_work_is_told_of(route: Any, texts: list[str]) -> None:
@@ -181,21 +202,25 @@ async def test_a_view_that_returns_something_else_is_named(
         assert text in message
 
 
+@pytest.mark.parametrize("returned", [Note, str, dict[str, int], Any, list[Note]])
 async def test_an_await_that_is_missing_is_thought_of(
-    client: Connect, caplog: pytest.LogCaptureFixture
+    returned: Any, client: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def find() -> Note:
         return Note("a")
 
     made: list[Any] = []
 
-    async def view() -> Note:
+    async def view() -> Any:
         made.append(find())
-        return made[0]  # type: ignore[no-any-return]
+        return made[0]
 
+    view.__annotations__["return"] = returned
     assert (await client(Route("/", "GET", view)).get("/")).status == 500
     assert caplog.records[0].exc_info is not None
-    assert str(caplog.records[0].exc_info[1]).endswith("Is an await missing?")
+    message = str(caplog.records[0].exc_info[1])
+    assert "view() at framework/tests/test_mistakes.py:" in message
+    assert message.endswith("Is an await missing?")
     await made[0]
 
 
@@ -206,7 +231,68 @@ async def test_an_await_that_is_missing_is_thought_of(
         ("title", "The document takes it from info=Info("),
         ("dependencies", "What a view needs is a component"),
         ("body_limt", "Did you mean body_limit?"),
+        ("debugg", "Did you mean debug?"),
+        ("component", "Did you mean components?"),
+        ("wings", "There are converters, slashes, components, "),
     ],
 )
 def test_options_of_other_frameworks_have_another_place(option: str, hint: str) -> None:
     assert hint in told(**{option: 1})
+
+
+def test_what_a_route_is_given_by_name_may_be_meant_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"no option 'defualts'\. Did you mean defaults\?"):
+        Route("/", "GET", anything, defualts={})  # type: ignore[call-overload]
+    with pytest.raises(ConfigurationError, match=r"no option 'nam'\. Did you mean name\?"):
+        Include("/", [], nam="x")  # type: ignore[call-arg]
+
+
+@component
+def thing() -> Session:
+    return Session()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"components": thing}, r"App: components is a list, not <.*>\. Write components=\[…\]\."),
+        ({"components": "thing"}, r"App: components is a list, not 'thing'\."),
+        ({"commands": Command("x", anything)}, r"App: commands is a list, not <.*>\. Write commands=\[…\]"),
+        ({"middleware": lambda app: app}, r"App: middleware is a list, not <.*>\. Write middleware=\[…\]"),
+        ({"hooks": Session}, r"App: hooks is a list, not <class .*>\. Write hooks=\[…\]"),
+        ({"converters": [1]}, r"App: converters is a dict, not \[1\]\."),
+        ({"info": "Shop"}, r"App: info is an Info, not 'Shop'\."),
+        (
+            {"errors": ProblemDetails},
+            r"App: errors is an object with the methods of an ErrorRenderer",
+        ),
+        ({"threads": "4"}, r"App: threads is a number from 0, not '4'\."),
+        ({"threads": 0}, r"App: views that aren't `async def` need one thread"),
+        ({"body_limit": -1}, r"App: body_limit is a number from 0, not -1\."),
+        ({"body_limit": True}, r"App: body_limit is a number from 0, not True\."),
+    ],
+)
+def test_what_an_application_is_given_is_of_the_right_kind(options: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        App([], **options)
+
+
+@pytest.mark.parametrize("routes", [3, "/", None])
+def test_what_is_no_table_is_told_of(routes: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"App: routes is a list, not {routes!r}"):
+        App(routes)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"status": "418"}, r"The status of Teapot is a number from 400 to 599, not '418'\."),
+        ({"status": 200}, r"The status of Teapot is a number from 400 to 599, not 200\."),
+        ({"type": 3}, r"The type of Teapot is text, not 3\."),
+        ({"title": ["a"]}, r"The title of Teapot is text, not \['a'\]\."),
+    ],
+)
+def test_a_problem_that_cannot_be_told_is_found_when_its_class_is_made(said: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        type("Teapot", (Problem,), said)
+    assert type("Teapot", (Problem,), {"status": HTTPStatus.IM_A_TEAPOT})().document()["status"] == 418

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 import asgistar
 from asgistar import App, Route, Struct, __version__
+from asgistar.regex import regex
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect
@@ -32,13 +34,27 @@ app = App(ROUTES)
 
 
 def test_what_most_applications_do_without_is_imported_when_it_is_asked_for() -> None:
-    source = "import sys, asgistar; print(*sys.modules); asgistar.Static; print(*sys.modules)"
+    # What a measurement of coverage imports itself doesn't count.
+    source = "import sys; there = set(sys.modules); import asgistar; print(*sys.modules.keys() - there); "
+    source += "asgistar.Static; print(*sys.modules.keys() - there)"
     run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     before, after = map(str.split, run.stdout.splitlines())
     costly = {"asgistar.static", "asgistar.http.files", "asgistar.environment", "asgistar.openapi"}
+    costly |= {"asgistar.commands", "asgistar.texts", "asgistar.docstring", "asgistar.security"}
     costly |= {"email.utils", "mimetypes", "secrets", "tempfile", "http.cookies", "urllib.request", "httpx"}
+    costly |= {"argparse", "concurrent.futures.thread", "difflib", "pathlib"}
     assert costly & set(before) == set()
     assert costly & set(after) >= {"asgistar.static", "asgistar.http.files"}
+
+
+def test_what_a_regular_expression_is_asked_is_found_once_and_no_other_is_compiled_for_it() -> None:
+    pattern = regex("[0-9]+(")
+    with pytest.raises(re.error, match="unterminated subpattern"):
+        _ = pattern.fullmatch
+    number = regex(b"[A-Z]+", re.IGNORECASE)
+    assert number.fullmatch(b"abc")
+    assert number.fullmatch is number.fullmatch
+    assert number.pattern == b"[A-Z]+"
 
 
 def test_every_public_name_is_there() -> None:

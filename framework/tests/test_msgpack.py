@@ -95,8 +95,11 @@ def test_the_source_of_a_view_with_both() -> None:
         "async def plan_of_plain(scope, receive, send, values):\n"
         "    result = await view()\n"
         '    encode, media = negotiated(scope["headers"], to_json)\n'
-        "    if isinstance(result, Response):\n"
-        "        return result.reply()\n"
-        "    content = encode(result)\n"
+        "    if type(result) not in KINDS:\n"
+        "        return reply(result, encode, media)\n"
+        "    try:\n"
+        "        content = encode(result)\n"
+        "    except (TypeError, ValueError):\n"
+        "        return reply(result, encode, media)\n"
         '    return 200, [*media, (b"content-length", b"%d" % len(content))], content\n'
     )

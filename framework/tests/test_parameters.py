@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Self, TypedDict
 from uuid import UUID
 
 import pytest
@@ -17,6 +17,7 @@ from asgistar import (
     Body,
     ConfigurationError,
     Cookie,
+    Environment,
     Form,
     Header,
     In,
@@ -411,6 +412,22 @@ async def test_annotations_may_name_classes_of_the_function_around(client: Conne
 class Session: ...
 
 
+class Mailer:
+    def __init__(self, host: str) -> None: ...
+
+    def resolve(self) -> Mailer:
+        return self
+
+
+class Clock:
+    def resolve(self) -> Self:
+        return self
+
+
+class Variables(Environment):
+    HOST: str = "a"
+
+
 class Nested(Struct):
     inner: Note
 
@@ -437,6 +454,11 @@ def mistake(annotation: Any, path: str = "/", method: str = "GET", default: Any 
         ({"annotation": ...}, "The parameter x of"),
         ({"annotation": ...}, "has no annotation, and isn't in the path"),
         ({"annotation": Session}, "is Session: neither data that can come from a request, nor in the path"),
+        ({"annotation": Annotated[Decimal, Meta(gt=0)]}, "raise FieldError('price', 'Must be above 0.')."),
+        ({"annotation": Session}, "Add one to App(components=[…]), or make it a Struct or a dataclass."),
+        ({"annotation": Mailer}, "Add it to App(components=[Mailer(…)])."),
+        ({"annotation": Clock}, "Add it to App(components=[Clock()])."),
+        ({"annotation": Variables}, "Add it to App(components=[Variables])."),
         ({"annotation": Session | None}, "neither data"),
         ({"annotation": list[Session]}, "neither data"),
         ({"annotation": Note | dict[str, int]}, "neither data"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import msgspec
 import pytest
 
-from asgistar import UNSET, ConfigurationError, Meta, Patch, Route, Struct
+from asgistar import UNSET, ConfigurationError, FieldError, Meta, Patch, Route, Struct
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Connect
@@ -24,6 +24,8 @@ class Note(Struct, rename="camel"):
     def __post_init__(self) -> None:
         if self.due == 13:
             raise ValueError("13 is not a day")
+        if self.long_title == "due":
+            raise FieldError("long_title", "Is no title.", "word")
 
 
 class Strict(Struct, forbid_unknown_fields=True):
@@ -92,6 +94,11 @@ def test_the_struct_of_a_model_is_always_the_same_and_has_a_name_of_its_own() ->
     assert Patch[T].__origin__ is Patch
 
 
+async def test_a_rule_of_ones_own_says_which_field_does_not_keep_it(client: Connect) -> None:
+    (error,) = await patched(client, Note, Note("ab"), {"longTitle": "due"})
+    assert error == ("body", "longTitle", "word")
+
+
 def test_what_can_not_be_changed_is_an_error() -> None:
     class Named(Struct):
         apply: int
@@ -100,3 +107,11 @@ def test_what_can_not_be_changed_is_an_error() -> None:
         _ = Patch[int]
     with pytest.raises(ConfigurationError, match="a field is called 'apply', as a method of Patch"):
         _ = Patch[Named]
+
+
+def test_what_no_new_object_can_be_made_of_is_told_of() -> None:
+    class Row: ...
+
+    changes = msgspec.json.decode(b"{}", type=Patch[Note])
+    with pytest.raises(TypeError, match=r"Row is no Struct and no dataclass: .* setattr"):
+        changes.apply(Row())

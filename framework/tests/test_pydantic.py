@@ -71,6 +71,25 @@ class Point:
     y: int = 0
 
 
+class Loud(BaseModel):
+    word: str
+
+    @field_validator("word")
+    @classmethod
+    def quiet(cls, word: str) -> str:
+        raise ValueError(f"{word} is loud")
+
+
+async def test_what_a_client_made_long_is_told_shortly(client: Connect) -> None:
+    async def view(words: dict[str, Loud]) -> None: ...
+
+    long = "n" * 100_000
+    answer = await client(Route("/", "POST", view)).post("/", {long: {"word": long}})
+    (error,) = answer.json["errors"]
+    assert error["path"] == ["n" * 99 + "…", "word"]
+    assert error["message"] == "n" * 499 + "…"
+
+
 async def posted(client: Connect, annotation: Any, json: Any = None, **options: Any) -> Any:
     """What a view gets as its body; or what is told to be wrong."""
     got: list[Any] = []

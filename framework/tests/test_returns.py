@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypedDict, TypeVar
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import pytest
 
@@ -25,8 +27,11 @@ from asgistar import (
     Status,
     Struct,
     Text,
+    WebSocket,
+    WebSocketRoute,
 )
 from asgistar.signature import EMPTY
+from asgistar.testing import TestClient
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Answer, Connect
@@ -235,6 +240,7 @@ async def test_a_dataclass_keeps_its_defaults(client: Connect) -> None:
         (Accepted[Note], Note("a"), 202),
         (Annotated[Note, Status(203)], Note("a"), 203),
         (Created[None], None, 201),
+        (Created, Note("a"), 201),
         (Annotated[None, Status(205)], None, 205),
         (Annotated[Note, Status(204)], None, 204),
         (Created[Annotated[Note, Meta(description="x")]], Note("a"), 201),
@@ -249,6 +255,16 @@ async def test_the_annotation_says_the_status(
         assert (answer.body, answer.headers) == (b"", {})
     else:
         assert answer.json == NOTE
+
+
+@pytest.mark.parametrize("status", [Created, Accepted])
+def test_a_status_is_said_in_the_annotation_and_not_called(status: Any) -> None:
+    with pytest.raises(TypeError) as told:
+        status(Note("a"))
+    assert str(told.value) == (
+        f"{status} isn't called: the status stands in what the view says that it gives. Write "
+        f"`-> {status}[Note]`, and `return note`."
+    )
 
 
 @pytest.mark.parametrize(
@@ -289,14 +305,56 @@ async def test_responses(response: Response, status: int, headers: Any, body: by
         (..., object()),
         (dict[str, Any], {"a": object()}),
         (None, Note("a")),
+        (Created[None], "x"),
+        (Response, Note("a")),
+        (HTML, "<p>"),
+        (str, Note("a")),
+        (str | Response, Note("a")),
+        (str, 1),
+        (int, "1"),
+        (int | None, 1.5),
+        (bool, 1),
+        (list[int], {"a": 1}),
+        (list[int], "ab"),
+        (dict[str, int], [1]),
+        (date, "tomorrow"),
+        (Literal["a", 1], Note("a")),
     ],
 )
-async def test_what_is_not_declared_is_an_error_of_ours(annotation: Any, value: Any, client: Connect) -> None:
+async def test_what_is_not_declared_is_an_error_of_ours(
+    annotation: Any, value: Any, client: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = await returned(client, annotation, value)
-    if annotation is None:
-        assert (answer.status, answer.json) == (204, NOTE)
-    else:
-        assert (answer.status, answer.json["title"]) == (500, "Internal Server Error")
+    assert (answer.status, answer.json["title"]) == (500, "Internal Server Error")
+    assert caplog.records[0].exc_info is not None
+    assert f" gave {type(value).__name__}" in str(caplog.records[0].exc_info[1])
+
+
+class Shade(StrEnum):
+    DARK = "dark"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "json"),
+    [
+        (str, Shade.DARK, "dark"),
+        (int, True, True),
+        (float, 1, 1),
+        (dict[str, int], OrderedDict(a=1), {"a": 1}),
+        (list[int], (1, 2), [1, 2]),
+        (tuple[int, ...], [1, 2], [1, 2]),
+        (set[int], [1], [1]),
+        (date, datetime(2026, 11, 22, 1), "2026-11-22T01:00:00"),
+        (date, "2026-11-22", "2026-11-22"),
+        (Shade, Shade.DARK, "dark"),
+        (Literal["a", 1], 1, 1),
+        (int | str | None, None, None),
+    ],
+)
+async def test_what_is_of_the_declared_kind_is_sent(
+    annotation: Any, value: Any, json: Any, client: Connect
+) -> None:
+    assert (await returned(client, annotation, value)).json == json
 
 
 class Engine: ...
@@ -371,3 +429,26 @@ async def test_object_is_any_data(client: Connect) -> None:
 
     answer = await client(Route("/", "POST", view)).post("/?q=1", {"a": [1, None]})
     assert answer.json == {"a": [1, None], "q": "1"}
+
+
+def test_what_is_sent_piece_by_piece_is_what_is_declared_too() -> None:
+    async def lines() -> Lines[int]:
+        yield Note("a")  # type: ignore[misc]
+
+    async def talk(socket: WebSocket[None, int]) -> None:
+        await socket.send(1)
+        await socket.send(Note("a"))  # type: ignore[arg-type]
+
+    app = App([Route("/lines", "GET", lines), WebSocketRoute("/talk", talk)])
+    with TestClient(app) as client:
+        with pytest.raises(TypeError, match=r"lines\(\) at .* gave Note, which can't be sent"):
+            client.get("/lines")
+        heard = []
+
+        def listen() -> None:
+            with client.websocket("/talk") as socket:
+                heard.extend(socket)
+
+        with pytest.raises(TypeError, match=r"talk\(\) at .* gave Note, which can't be sent"):
+            listen()
+        assert heard == ["1"]

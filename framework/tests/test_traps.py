@@ -399,8 +399,9 @@ app = App([Route("/", "GET", view)], components=[engine])
 """
 
 
-async def test_what_cannot_be_made_for_the_application_ends_the_server_and_is_told(tmp_path: Path) -> None:
-    (tmp_path / "fails.py").write_text(FAILS)
+async def told_by_the_server(tmp_path: Path, source: str) -> bytes:
+    """What a server logs whose application can't start."""
+    (tmp_path / "fails.py").write_text(source)
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "asgiworker", "fails:app", "--bind", "127.0.0.1:0"),
         cwd=tmp_path,
@@ -410,5 +411,31 @@ async def test_what_cannot_be_made_for_the_application_ends_the_server_and_is_to
     async with asyncio.timeout(30):
         _, told = await server.communicate()
     assert server.returncode
-    assert b'return {}["database_url"]' in told
     assert b"Application startup failed" in told
+    return told
+
+
+async def test_what_cannot_be_made_for_the_application_ends_the_server_and_is_told(tmp_path: Path) -> None:
+    assert b'return {}["database_url"]' in await told_by_the_server(tmp_path, FAILS)
+
+
+SAYS_WHY = """
+from asgistar import App, Mount, component
+from asgistar.errors import ConfigurationError
+
+class Engine: ...
+
+@component(scope="app")
+def engine() -> Engine:
+    raise ConfigurationError("DATABASE_URL isn't set.")
+
+inner = App([], components=[engine])
+app = {}
+"""
+
+
+@pytest.mark.parametrize("app", ["inner", 'App([Mount("/a", inner)])'])
+async def test_why_an_application_cannot_start_is_told_once(app: str, tmp_path: Path) -> None:
+    told = await told_by_the_server(tmp_path, SAYS_WHY.format(app))
+    assert told.count(b"DATABASE_URL isn't set.") == 1
+    assert b"Traceback" not in told

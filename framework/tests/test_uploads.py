@@ -104,7 +104,13 @@ async def test_files_stand_in_objects_and_in_lists(client: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [b"", part("image", b"", "", "application/octet-stream"), part("other", b"1", "a")]
+    "parts",
+    [
+        b"",
+        part("image", b"", "", "application/octet-stream"),
+        part("image", b""),  # httpx makes it of ("", b"")
+        part("other", b"1", "a"),
+    ],
 )
 async def test_a_file_that_nobody_chose_is_none(parts: bytes, client: Connect) -> None:
     async def view(image: File | None = None) -> bool:
@@ -159,6 +165,26 @@ async def test_files_come_in_multipart_only(client: Connect) -> None:
     assert answer.headers["accept"] == "multipart/form-data"
     plan = app.app.router.endpoints[0].handlers["POST"]
     assert plan.content.media_types == ("multipart/form-data",)
+
+
+async def test_a_form_whose_file_may_be_left_out_may_be_urlencoded(client: Connect) -> None:
+    async def view(form: Form[Picture], more: list[File] = []) -> list[Any]:  # noqa: B006
+        return [form.title, form.image is None, len(more)]
+
+    async def several(more: list[File]) -> None: ...
+
+    ask = client(Route("/", "POST", view), Route("/several", "POST", several))
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    for body in (b"title=a", b"title=a&image=&more="):
+        assert (await ask.post("/", body=body, headers=headers)).json == ["a", True, 0]
+    # A page whose form says no enctype sends the name.
+    answer = await ask.post("/", body=b"title=a&image=a.png", headers=headers)
+    assert answer.json["errors"] == [
+        {"in": "form", "path": ["image"], "code": "type", "message": "Must be a file."}
+    ]
+    answer = await ask.post("/", body=b"title=a", headers={"content-type": "text/plain"})
+    assert answer.headers["accept"] == "application/x-www-form-urlencoded, multipart/form-data"
+    assert (await ask.post("/several", body=b"", headers=headers)).status == 415
 
 
 async def test_a_file_sent_twice_where_one_is_wanted_is_400(client: Connect) -> None:
@@ -333,7 +359,7 @@ def test_streams_are_asked_for_by_those_who_can_wait_and_say_what_they_are(clien
         (sync, "POST", "is a stream, which is read with `async for`: make it `async def`"),
         (unmarked, "POST", r"If it is the body as it comes, write Body\[AsyncIterator\[bytes\]\]"),
         (in_json, "POST", r"there is File in it, which no JSON is. Write Form\[…\]"),
-        (on_get, "GET", "would come from a form in the body, but GET has none"),
+        (on_get, "GET", "would come from a form in the body, but GET has none. Give the view"),
     ]:
         with pytest.raises(ConfigurationError, match=message):
             client(Route("/", method, view))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from asgistar.errors import FieldError
 from asgistar.validation import checks
 from asgistar.validation.errors import errors_of
 
@@ -299,6 +301,61 @@ def test_no_more_errors_are_told_than_anyone_reads() -> None:
     assert len(told(list[int], ["x"] * 1000)) == checks.MAXIMUM
 
 
+class Priced(Struct, rename="camel"):
+    unit_price: Decimal
+    in_words: str = ""
+
+    def __post_init__(self) -> None:
+        if self.unit_price <= 0:
+            raise FieldError("unit_price", "Must be above `0` - at `$.x`.", code="gt")
+        if self.in_words == "else":
+            raise FieldError("other", "Isn't told.")
+
+
+class PricedRow(Struct, array_like=True, tag=True):
+    name: str
+    unit_price: Decimal
+
+    def __post_init__(self) -> None:
+        raise FieldError("unit_price", "Isn't ours.")
+
+
+@dataclass
+class PricedItem:
+    price: int
+
+    def __post_init__(self) -> None:
+        raise FieldError("price", "n" * 1000)
+
+
+def test_a_rule_of_ones_own_says_which_field_does_not_keep_it() -> None:
+    message = "Must be above `0` - at `$.x`."
+    assert told(Priced, {"unitPrice": "0"}) == [("unitPrice", "gt", message)]
+    assert told(dict[str, list[Priced]], {"a": [{"unitPrice": 1}, {"unitPrice": "-1"}]}) == [
+        ("a", 1, "unitPrice", "gt", message)
+    ]
+    assert told(Priced | None, {"unitPrice": 0}, names={"unitPrice": "price"}) == [("price", "gt", message)]
+    assert told(Priced, {"unitPrice": 1, "inWords": "else"}) == [("other", "invalid", "Isn't told.")]
+    assert told(PricedRow, ["PricedRow", "a", 1]) == [(2, "invalid", "Isn't ours.")]
+    assert told(PricedItem, {"price": 1}) == [("price", "invalid", "n" * 499 + "…")]
+
+
+class Picky(Struct):
+    word: str
+
+    def __post_init__(self) -> None:
+        raise ValueError(f"{self.word} is not a word")
+
+
+def test_what_a_client_made_long_is_told_shortly() -> None:
+    long = "n" * 1_000_000
+    assert told(dict[str, dict[str, int]], {long: {long: "x"}}) == [
+        ("n" * 99 + "…", "n" * 99 + "…", "type", "Must be an integer.")
+    ]
+    assert told(Person, {"name": "Ada", long: 1}) == [("n" * 99 + "…", "unknown", "Is not known.")]
+    assert told(Picky, {"word": long}) == [("invalid", "n" * 499 + "…")]
+
+
 def test_large_data_is_not_gone_through_for_long() -> None:
     # The last of many is wrong: msgspec's own word for it has to do.
     data = [1] * (checks.VISITS * 2) + ["x"]
@@ -310,7 +367,7 @@ def test_deep_data_is_told_to_be_too_deep(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(100):
         data = {"children": [data]}
     (error,) = errors_of(Tree, data, "body")
-    assert error["path"] == ["children", 0] * 101
+    assert error["path"] == [*["children", 0] * 8, "…", 0, *["children", 0] * 7]
     for _ in range(2000):
         data = {"children": [data]}
     assert told(Tree, data) == [("invalid", "Is nested too deeply.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
@@ -95,16 +94,3 @@ async def test_it_lives_again_after_its_end() -> None:
 def test_what_cannot_be_called_is_no_application() -> None:
     with pytest.raises(ConfigurationError, match="7 is no application of WSGI"):
         wsgi(7)  # type: ignore[arg-type]
-
-
-def test_without_a2wsgi_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = builtins.__import__
-
-    def fails(name: str, *rest: Any) -> Any:
-        if name == "a2wsgi":
-            raise ImportError
-        return imported(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", fails)
-    with pytest.raises(ConfigurationError, match=r"pip install 'asgistar\[wsgi\]'"):
-        wsgi(old)

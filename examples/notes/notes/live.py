@@ -156,8 +156,10 @@ async def feed(engine: AsyncEngine) -> AsyncIterator[Feed]:
 async def changes(who: Identity, feed: Feed, last_event_id: Header[str] = "") -> Events[Change]:
     """What happens to my notes, as server-sent events.
 
-    It ends from time to time. A browser then comes again by itself, and goes on where it was.
+    It ends from time to time. A browser then comes again by itself, and goes on where it was; so do other
+    clients, since it says when.
     """
+    yield Event(retry=2000)
     after = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else None
     async for change in feed.changes(who.user_id, after):
         yield Event(data=change, id=change.id, event=change.kind)

@@ -145,6 +145,7 @@ async def test_a_stream_ends_so_that_its_token_is_shown_anew(
     monkeypatch.setattr(live, "LASTS", 0.2)
     async with ada.events("/changes/") as events:
         assert [event async for event in events] == []
+    assert (await ada.get("/changes/")).text == "retry: 2000\n\n"  # so that not only browsers come again
     async with ada.websocket("/live/") as socket:
         with pytest.raises(WebSocketClosed) as closed:
             await socket.receive()

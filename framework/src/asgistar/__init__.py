@@ -12,13 +12,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from asgistar.app import App
 from asgistar.background import Background
-from asgistar.commands import Command
 from asgistar.components import Component, component
 from asgistar.errors import (
     BadRequest,
     ConfigurationError,
     Conflict,
     ContentTooLarge,
+    FieldError,
     Forbidden,
     Gone,
     MethodNotAllowed,
@@ -40,6 +40,7 @@ from asgistar.http.request import Request
 from asgistar.http.response import HTML, Accepted, Created, Instead, Redirect, Response, Status, Text
 from asgistar.http.uploads import File
 from asgistar.info import Info
+from asgistar.invalid import Invalid
 from asgistar.markers import Body, Cookie, Form, Header, In, Path, Query
 from asgistar.problems import ErrorRenderer, ProblemDetails
 from asgistar.routing.converters import Converter, register_converter
@@ -47,6 +48,7 @@ from asgistar.routing.route import Host, Include, Mount, Route, WebSocketRoute
 from asgistar.websocket import Disconnected, WebSocket
 
 if TYPE_CHECKING:
+    from asgistar.commands import Command
     from asgistar.environment import Environment
     from asgistar.http.files import FileResponse
     from asgistar.patch import Patch
@@ -75,6 +77,7 @@ __all__ = [
     "ErrorRenderer",
     "Event",
     "Events",
+    "FieldError",
     "File",
     "FileResponse",
     "Forbidden",
@@ -86,6 +89,7 @@ __all__ = [
     "Include",
     "Info",
     "Instead",
+    "Invalid",
     "Lines",
     "Meta",
     "MethodNotAllowed",
@@ -124,6 +128,7 @@ __all__ = [
 ]
 
 PLACES = {
+    "Command": "asgistar.commands",
     "Environment": "asgistar.environment",
     "FileResponse": "asgistar.http.files",
     "Patch": "asgistar.patch",

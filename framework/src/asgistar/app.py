@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from copy import copy
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from urllib.parse import quote
 
 from asgistar.background import Jobs
-from asgistar.commands import Command, by_name
-from asgistar.components import Components, Living
-from asgistar.components import Scope as ComponentScope
+from asgistar.components import Components
 from asgistar.errors import (
     ConfigurationError,
     InternalServerError,
@@ -29,27 +28,32 @@ from asgistar.info import Info
 from asgistar.lifespan import Mounted, live
 from asgistar.mounting import below, call_mounted
 from asgistar.overriding import Overrides
-from asgistar.problems import ErrorRenderer, ProblemDetails, reply_to
+from asgistar.problems import RENDERING, ErrorRenderer, ProblemDetails, Rendering
 from asgistar.routing.converters import Converter
 from asgistar.routing.endpoint import Endpoint
-from asgistar.routing.options import Options, checked, merged
+from asgistar.routing.options import Options, check, checked, merged
 from asgistar.routing.reverse import QueryArguments
 from asgistar.routing.route import WEBSOCKET, Entry, Mount, entries
 from asgistar.routing.router import Router
+from asgistar.signature import named
 from asgistar.threads import Threads
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send, View
 from asgistar.url import SAFE, host_of
+from asgistar.values import Living
+from asgistar.values import Scope as ComponentScope
 from asgistar.views.given import GIVEN, Given
-from asgistar.views.handler import Handler
+from asgistar.views.handler import Handler, check_raised
 from asgistar.views.making import Around
 from asgistar.views.plan import Plan
 from asgistar.views.talking import SocketPlan
 from asgistar.websocket import refuse
 
+if TYPE_CHECKING:
+    from asgistar.commands import Command
+
 logger = logging.getLogger("asgistar")
 
 DEFAULTS: Options = {
-    "body_limit": 10_000_000,
     "form_fields": 1000,
     "form_files": 100,
     "form_memory": 1_000_000,
@@ -69,14 +73,15 @@ class App:
             nothing ("strict"), or send the client there ("redirect", 308).
         components: what views can ask for by type: functions that provide it, see `component`.
         middleware: what is put around it: callables that make an ASGI application around another. The first
-            is the outermost.
+            is the outermost. What they make may have `raises`: the problems that it answers with, for the
+            documentation.
         errors: makes the bodies of error responses, see `ErrorRenderer`; problem documents if not said
             otherwise.
         debug: errors that nobody handled are told in full, in a page to a browser. Not for production.
         commands: its own ones, for the command line, see `Command`.
         info: what it says of itself, see `Info`.
         threads: how many views that aren't `async def` may run at a time.
-        options: of all routes, see `Options`; `body_limit` is 10 MB if not said otherwise.
+        options: of all routes, see `Options`.
 
     Raises:
         ConfigurationError: it can't work; says what, where, and what to do.
@@ -97,43 +102,64 @@ class App:
         threads: int = 40,
         **options: Unpack[Options],
     ) -> None:
+        check("App", "converters", converters or {}, Mapping)
+        check("App", "components", components, Iterable)
+        check("App", "middleware", middleware, Sequence)
+        check("App", "commands", commands, Iterable)
+        check("App", "info", info or Info(), Info)
+        check("App", "threads", threads, int)
+        if not threads:
+            raise ConfigurationError("App: views that aren't `async def` need one thread at least.")
         if slashes not in ("strict", "redirect"):
             raise ConfigurationError(f"slashes are 'strict' or 'redirect', not {slashes!r}.")
+        if not (errors is None or _renders(errors)):
+            raise ConfigurationError(
+                f"App: errors is an object with the methods of an ErrorRenderer, not {errors!r}."
+            )
         table = entries("App", routes)
-        self.router = Router(table, converters, merged(DEFAULTS, checked(options, "App")))
+        self.router = Router(table, converters, merged(DEFAULTS, checked(options, "App", App.__init__)))
         self._redirects = slashes == "redirect"
         self._threads = Threads(threads)
         self.info = info or Info()
         self._document: dict[str, Any] | None = None
         self.errors: ErrorRenderer = ProblemDetails() if errors is None else errors
+        self._rendering = Rendering(self.errors, {App: self})
         self.debug = debug
         self._living = Living(Components(components))
         self._living.values.given[App] = self
         self.jobs = Jobs(self._living, self._threads)
         self._hooks: dict[int, Hook] = {}
-        self.commands = by_name(commands, self._living.components, type(self))
+        self.commands: Mapping[str, Command] = {}
+        if commands:
+            from asgistar.commands import by_name  # not needed by those that have none
+
+            self.commands = by_name(commands, self._living.components, type(self))
+        around = self._around_plans(self._living.components)
         for endpoint in self.router.endpoints:
-            endpoint.handlers = {
-                method: self._planned(endpoint, method, self._living.components) for method in endpoint.views
-            }
+            endpoint.handlers = {method: _planned(endpoint, method, around) for method in endpoint.views}
         self._overrides = Overrides(self._living, self.router.endpoints, self._planned)
         self._static: dict[str, dict[str, Plan]] = {
             path: {method: _plan(endpoint, method) for method, endpoint in methods.items()}
             for path, methods in self.router.static.items()
         }
 
+        self.raises: Sequence[type[Problem]] = ()
         self._around: ASGIApplication | None = None
         if middleware:
-            self._around = _chained(middleware, copy(self))  # the innermost: this, with nothing around it
+            # The innermost: this, with nothing around it.
+            self._around, self.raises = _chained(middleware, copy(self))
         _attach(table, self)
 
+    def _around_plans(self, components: Components) -> Around:
+        return Around(self, self._threads, components, self._living.values, self._failed, self._hooks)
+
     def _planned(self, endpoint: Endpoint, method: str, components: Components) -> Handler:
-        around = Around(self, self._threads, components, self._living.values, self._failed, self._hooks)
-        return (SocketPlan if method == WEBSOCKET else Plan)(endpoint, method, around)
+        return _planned(endpoint, method, self._around_plans(components))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, live a WebSocket or a lifespan."""
         if self._around is not None:
+            scope[RENDERING] = self._rendering  # for what middleware refuses
             await self._around(scope, receive, send)
             return
         if scope["type"] != "http":
@@ -186,15 +212,15 @@ class App:
     def _failed(self, scope: Scope, error: Exception) -> Reply:
         """The response to a request that an error ended. One that is no Problem is told of."""
         if isinstance(error, Problem):
-            return reply_to(error, self.errors)
+            return self._rendering.reply(error, scope)
         method = scope.get("method", "WebSocket")
         logger.error("%s %r failed", method, scope["path"], exc_info=error)
         tell(scope, error)
         if self.debug:
             from asgistar import debug  # not needed in production
 
-            return debug.reply_to(error, scope, self.errors)
-        return reply_to(InternalServerError(), self.errors)
+            return debug.reply_to(error, scope, self._rendering)
+        return self._rendering.reply(InternalServerError(), scope)
 
     def _missed(self, scope: Scope, method: str, path: str, host: str) -> Reply:
         """The answer to a request that no view is for."""
@@ -215,12 +241,17 @@ class App:
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Live a lifespan, or a WebSocket; one that there is no view for is refused."""
         if scope["type"] == "lifespan":
-            apps: dict[int, ASGIApplication] = {}
+            mounts: dict[int, Mount] = {}
             for endpoint in self.router.endpoints:
                 if isinstance(endpoint.entry, Mount):
-                    apps[id(endpoint.entry.app)] = endpoint.entry.app
-            mounted = [Mounted(app, scope) for app in apps.values()]
-            await live(scope, receive, send, [self._threads, self._living, self.jobs, *mounted])
+                    mounts.setdefault(id(endpoint.entry.app), endpoint.entry)
+            mounted = [Mounted(each, scope) for each in mounts.values()]
+            parts = [self._threads, self._living, self.jobs, *mounted]
+            if self.debug:
+                from asgistar import debug  # not needed in production
+
+                parts.append(debug.Watch())
+            await live(scope, receive, send, parts)
             return
         if scope["type"] != "websocket":
             raise ValueError(f"asgistar knows no scope of the type {scope['type']!r}")
@@ -300,27 +331,50 @@ class App:
         return self.router.addresses.url_for(name, params, _query, _fragment, _root_path)
 
 
+def _planned(endpoint: Endpoint, method: str, around: Around) -> Handler:
+    return (SocketPlan if method == WEBSOCKET else Plan)(endpoint, method, around)
+
+
 def _plan(endpoint: Endpoint, method: str) -> Plan:
     """The plan for a method; HEAD has that of GET if it has none of its own."""
     plans: dict[str, Plan] = endpoint.handlers
     return plans["GET"] if method == "HEAD" and "HEAD" not in plans else plans[method]
 
 
-def _chained(middleware: Sequence[Middleware], app: ASGIApplication) -> ASGIApplication:
-    """An application with what is around it."""
+def _renders(value: object) -> bool:
+    return hasattr(value, "render") and not isinstance(value, type)
+
+
+def _chained(
+    middleware: Sequence[Middleware], app: ASGIApplication
+) -> tuple[ASGIApplication, Sequence[type[Problem]]]:
+    """An application with what is around it, and what that says it raises."""
+    raises: dict[type[Problem], None] = {}
     for each in reversed(middleware):
         if not callable(each):
             raise ConfigurationError(
                 f"{each!r} is no middleware: nothing that is called with an ASGI application, and gives one "
                 "around it."
             )
+        try:
+            inspect.signature(each).bind(app)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"The middleware {each!r} can't be called with an ASGI application: {error}. If it is what "
+                "makes one, call it, as in middleware=[cors(…)]."
+            ) from None
+        except ValueError:  # what isn't written in Python may have no signature
+            pass
         app = each(app)
         if not callable(app):
             raise ConfigurationError(
                 f"The middleware {each!r} gave {app!r}, which is no ASGI application. Is it one itself? "
                 "Write a function that is given the application, and returns another."
             )
-    return app
+        for declared in getattr(app, "raises", ()):
+            check_raised(declared, f"The middleware {named(type(app))}")
+            raises[declared] = None
+    return app, tuple(raises)
 
 
 def _attach(routes: Iterable[Entry], app: App) -> None:

@@ -15,15 +15,15 @@ from typing import Any
 from msgspec import Struct
 
 from asgistar import signature as signatures
-from asgistar.components import Living
-from asgistar.components import Scope as ComponentScope
-from asgistar.errors import ConfigurationError, tell
+from asgistar.errors import tell
 from asgistar.http.fields import Fields
 from asgistar.http.response import Reply, Sender, send_reply
 from asgistar.http.streams import STARTED
-from asgistar.signature import EMPTY, Signature, described, named
+from asgistar.signature import described
 from asgistar.threads import Threads
 from asgistar.types import Receive, Scope, Send
+from asgistar.values import Living, Supply, supply
+from asgistar.values import Scope as ComponentScope
 
 logger = logging.getLogger("asgistar")
 
@@ -39,19 +39,15 @@ class Job(Struct, frozen=True):
 
     Attributes:
         call: what is called.
-        signature: its signature.
         arguments: given by position.
         named: given by name.
-        found: what is given to the others by their type.
-        missing: the parameters that components provide.
+        supply: what is given to the others by their type.
     """
 
     call: Callable[..., Any]
-    signature: Signature
     arguments: tuple[Any, ...]
     named: dict[str, Any]
-    found: dict[str, Any]
-    missing: tuple[str, ...]
+    supply: Supply
 
 
 class Jobs:
@@ -75,22 +71,9 @@ class Jobs:
             ConfigurationError: it asks for what no component provides.
         """
         bound = inspect.signature(call).bind_partial(*arguments, **given).arguments
-        signature = signatures.read(call)
-        found: dict[str, Any] = {}
-        missing = []
-        for argument in signature.arguments.values():
-            if argument.name in bound:
-                continue
-            if self._living.components.find(argument, signature) is not None:
-                missing.append(argument.name)
-            elif (value := self._living.values.of(argument)) is not EMPTY:
-                found[argument.name] = value
-            elif argument.default is EMPTY:
-                raise ConfigurationError(
-                    f"The parameter {argument.name} of {signature.where} is {named(argument.annotation)}, "
-                    "which no component provides. Give it to background.add()."
-                )
-        return Job(call, signature, arguments, given, found, tuple(missing))
+        living, hint = self._living, ". Give it to background.add()"
+        found = supply(signatures.read(call), bound, living.components, living.values, hint)
+        return Job(call, arguments, given, found)
 
     async def run(self, jobs: list[Job], scope: Scope) -> None:
         """Have the work of a request begin; wait only if there is too much of it already."""
@@ -111,11 +94,7 @@ class Jobs:
     async def _do(self, job: Job) -> None:
         async with AsyncExitStack() as stack:
             scope = ComponentScope(self._living.components, self._living.values, stack)
-            found = dict(job.found)
-            for name in job.missing:
-                component = self._living.components.find(job.signature.arguments[name], job.signature)
-                assert component is not None
-                found[name] = await scope.value(component)
+            found = await scope.supplied(job.supply)
             if signatures.is_async(job.call):
                 await job.call(*job.arguments, **job.named, **found)
             else:

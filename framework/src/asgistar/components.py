@@ -7,7 +7,6 @@ request each is made once, however many ask for it; those of the application onc
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -18,18 +17,20 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from types import FunctionType, MethodType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     Generic,
     Literal,
     NewType,
     ParamSpec,
+    Self,
     TypeVar,
-    cast,
     get_args,
     get_origin,
     overload,
@@ -40,9 +41,10 @@ from asgistar import signature as signatures
 from asgistar.data import alternatives, wire_kind
 from asgistar.errors import ConfigurationError, Problem
 from asgistar.markers import unmarked
-from asgistar.security import Security
 from asgistar.signature import EMPTY, Argument, Signature, named
-from asgistar.threads import in_threads
+
+if TYPE_CHECKING:
+    from asgistar.security import Security
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -210,6 +212,22 @@ def made(value: Any) -> Component[..., Any]:
     return Component(value)
 
 
+def provides_itself(cls: type) -> bool:
+    """Whether an object of a class, or the class, stands among components for its own type: see `made`."""
+    if hasattr(cls, "__component__"):
+        return True
+    returned = getattr(getattr(cls, "resolve", None), "__annotations__", {}).get("return")
+    return returned in (cls, Self, cls.__name__, "Self")
+
+
+def made_as(cls: type) -> str:
+    """How such a class is written among the components."""
+    if hasattr(cls, "__component__"):
+        return cls.__name__
+    needs = any(each.default is each.empty for each in inspect.signature(cls).parameters.values())
+    return f"{cls.__name__}({'…' if needs else ''})"
+
+
 def replacing(key: Any, value: Any) -> Component[..., Any]:
     """A component that takes the place of the one for `key`: a function that provides, or a value."""
     if isinstance(value, Component):
@@ -273,6 +291,8 @@ class Components:
 
     def needed(self, signature: Signature) -> dict[str, Component[..., Any]]:
         """The components for the parameters of a function, by their names."""
+        if not self._by_key:
+            return {}
         found = {name: self.find(argument, signature) for name, argument in signature.arguments.items()}
         return {name: each for name, each in found.items() if each is not None}
 
@@ -293,7 +313,7 @@ class Components:
             found = self._by_key.get(annotation)
         except TypeError:  # an annotation that isn't hashable
             return None
-        if found is not None or annotation is EMPTY:
+        if found is not None or isinstance(annotation, type):
             return found
         members = [self._by_key[each] for each in alternatives(annotation) if each in self._by_key]
         if get_origin(annotation) is None or not members:
@@ -317,155 +337,17 @@ class Components:
                 if each.lifetime == "app" and needed.lifetime == "request":
                     raise ConfigurationError(
                         f"{each} lives as long as the application, but needs {named(needed.key)} of "
-                        f"{needed}, which is made for each request.{_chained(chain)}"
+                        f"{needed}, which is made for each request.{chained(chain)}"
                     )
                 self._check(needed, (*chain, each))
             elif each.lifetime == "app" and argument.default is EMPTY:
                 raise ConfigurationError(
                     f"The parameter {argument.name} of {each} is {named(argument.annotation)}, which no "
                     "component provides; and what lives as long as the application has no request."
-                    f"{_chained(chain)}"
+                    f"{chained(chain)}"
                 )
 
 
-def _chained(chain: tuple[Component[..., Any], ...]) -> str:
+def chained(chain: Sequence[object]) -> str:
+    """What to add to what is told of a function, for those that need it, from the outside in."""
     return f" It is needed by {', which is needed by '.join(map(str, reversed(chain)))}." if chain else ""
-
-
-# --- values -----------------------------------------------------------------------------------------------
-
-
-class AppValues(dict[Any, Any]):
-    """The values of the components that live as long as the application: component -> value.
-
-    Attributes:
-        given: type -> value of what there is without a component, inside of requests and outside: the
-            application.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.given: dict[Any, Any] = {}
-
-    def of(self, argument: Argument) -> Any:
-        """The value that is given to a parameter by its type; `EMPTY` if there is none."""
-        members = (each for each in alternatives(argument.annotation) if isinstance(each, type))
-        return next((self.given[each] for each in members if each in self.given), EMPTY)
-
-    def __missing__(self, key: Component[..., Any]) -> Any:
-        raise RuntimeError(
-            f"{named(key.key)} of {key} isn't there: it is made in the lifespan of the application, and "
-            "there was none. Switch it on in the server, or enter `app.scope()`."
-        )
-
-
-class Scope:
-    """Values of components outside of a request, for commands, jobs and tests. See `App.scope`."""
-
-    def __init__(self, components: Components, app_values: AppValues, stack: AsyncExitStack) -> None:
-        self._components = components
-        self._app_values = app_values
-        self._values: dict[Component[..., Any], Any] = {}
-        self._stack = stack
-
-    async def get(self, type: type[T]) -> T:
-        """The value for a type.
-
-        Raises:
-            ConfigurationError: no component provides it.
-        """
-        asked = Signature(type, "get()", {}, EMPTY, False)
-        found = self._components.find(Argument("type", type, EMPTY), asked)
-        if found is None:
-            raise ConfigurationError(f"No component provides {named(type)}.")
-        return cast(T, await self.value(found))
-
-    async def call(self, call: Callable[..., Any], **given: Any) -> Any:
-        """Call a function with what it asks for.
-
-        Args:
-            given: parameters that don't come from components.
-
-        Raises:
-            ConfigurationError: it asks for what no component provides.
-        """
-        arguments = await self._arguments(signatures.read(call), given)
-        result = call(**arguments)
-        return await result if inspect.isawaitable(result) else result
-
-    async def value(self, each: Component[..., Any]) -> Any:
-        """The value of a component, made if it isn't there."""
-        values = self._app_values if each.lifetime == "app" else self._values
-        if each not in values:
-            arguments = await self._arguments(each.signature, {})
-            values[each] = await self._entered(each, arguments)
-        return values[each]
-
-    async def _entered(self, each: Component[..., Any], arguments: dict[str, Any]) -> Any:
-        """What a component gives; its end comes with that of the scope."""
-        if each.cleans_up:
-            context = each.entered()(**arguments)
-            if each.in_thread:
-                context = in_threads(asyncio.to_thread, context)
-            elif not each.is_async:
-                return self._stack.enter_context(context)
-            return await self._stack.enter_async_context(context)
-        if each.in_thread:
-            return await asyncio.to_thread(each.call, **arguments)
-        given = each.call(**arguments)
-        return await given if each.is_async else given
-
-    async def _arguments(self, signature: Signature, given: Mapping[str, Any]) -> dict[str, Any]:
-        arguments = dict(given)
-        for argument in signature.arguments.values():
-            if argument.name in given:
-                continue
-            found = self._components.find(argument, signature)
-            if found is not None:
-                arguments[argument.name] = await self.value(found)
-            elif (value := self._app_values.of(argument)) is not EMPTY:
-                arguments[argument.name] = value
-            elif argument.default is EMPTY:
-                raise ConfigurationError(
-                    f"The parameter {argument.name} of {signature.where} is {named(argument.annotation)}, "
-                    "which no component provides; and there is no request here."
-                )
-        return arguments
-
-
-class Living:
-    """The components that live as long as the application: a part of its lifespan.
-
-    Args:
-        components: of the application.
-
-    Attributes:
-        values: of those that live as long.
-        running: they have been made, or are being made.
-    """
-
-    def __init__(self, components: Components) -> None:
-        self.components = components
-        self.values = AppValues()
-        self.running = False
-        self._stack = AsyncExitStack()
-
-    async def start(self) -> None:
-        """Make them all; each after what it needs."""
-        self.running = True
-        scope = Scope(self.components, self.values, self._stack)
-        try:
-            for each in self.components.living():
-                await scope.value(each)
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        """Let them clean up, the last one first."""
-        self.running = False
-        stack, self._stack = self._stack, AsyncExitStack()
-        try:
-            await stack.aclose()
-        finally:
-            self.values.clear()

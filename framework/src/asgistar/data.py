@@ -59,6 +59,13 @@ def known_type(annotation: Any) -> inspect.Type:
     """
     try:
         msgspec.json.Decoder(annotation)  # finds what `type_info` doesn't: unions that can't be told apart
+    except TypeError as error:
+        if str(error).startswith("Can only set `"):
+            raise TypeError(
+                f"{str(error).rstrip('.')}. What Meta has no limit for, a rule of your own checks: in the "
+                "`__post_init__` of a Struct, raise FieldError('price', 'Must be above 0.')"
+            ) from error
+        raise
     except NameError as error:
         raise ConfigurationError(
             f"An annotation in {annotation!r} can't be resolved: {error}. Define the name at the level of "
@@ -174,8 +181,64 @@ def inner(info: inspect.Type) -> list[inspect.Type]:
     return [item] if item is not None else []
 
 
+def hashes_numbers(annotation: Any) -> bool:
+    """Whether numbers are in sets, or keys of dicts, in values of a type.
+
+    Python's hashes of them aren't seeded: a client can choose numbers that all have the same one, and then
+    each is compared to all others.
+    """
+    try:
+        return _hashes_numbers(annotation)
+    except TypeError:  # an annotation that isn't hashable, or no type of data
+        return False
+
+
+@lru_cache(1024)
+def _hashes_numbers(annotation: Any) -> bool:
+    return hashes_numbers_in(known_type(annotation))
+
+
+def hashes_numbers_in(info: inspect.Type, seen: set[int] | None = None) -> bool:
+    """The same of what msgspec says of the type."""
+    seen = set() if seen is None else seen
+    info = unwrapped(info)
+    if id(info) in seen:
+        return False
+    seen.add(id(info))
+    hashed: list[inspect.Type] = []
+    if isinstance(info, inspect.SetType | inspect.FrozenSetType):
+        hashed = members(info.item_type)
+    elif isinstance(info, inspect.DictType):
+        hashed = [each for each in members(info.key_type) if not isinstance(each, inspect.AnyType)]
+    if any(not isinstance(each, _WELL_HASHED) and not _is_small(each) for each in hashed):
+        return True
+    of_fields = [field.type for field in getattr(info, "fields", ())]
+    return any(hashes_numbers_in(each, seen) for each in (*inner(info), *of_fields))
+
+
+def _is_small(info: inspect.Type) -> bool:
+    """Whether it is an integer with limits, of which few have the same hash."""
+    if not isinstance(info, inspect.IntType):
+        return False
+    least = info.gt if info.ge is None else info.ge
+    most = info.lt if info.le is None else info.le
+    return least is not None and most is not None and -SMALL <= least <= most <= SMALL
+
+
+SMALL = 2**63
+
+_WELL_HASHED = (
+    inspect.NoneType, inspect.BoolType, inspect.FloatType, inspect.StrType, inspect.BytesType,
+    inspect.DateTimeType, inspect.DateType, inspect.TimeType, inspect.TimeDeltaType, inspect.EnumType,
+    inspect.LiteralType,
+)  # fmt: skip
+"""Types whose hashes are seeded, or of which few values have the same one."""
+
+
 def alternatives(annotation: Any) -> list[Any]:
     """The members of a union, without what Annotated and NewType put around them."""
+    if isinstance(annotation, type):
+        return [annotation]
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]

@@ -1,4 +1,5 @@
-"""What an application in debug mode tells of an error that nobody handled: a page, or a fuller problem.
+"""What an application in debug mode tells of an error that nobody handled: a page, or a fuller problem; and
+of what holds the event loop, so that all other requests wait.
 
 Only `App(debug=True)` does; it shows source, so it is for the machine of who writes the application. What
 looks like a secret is left out all the same: pages are photographed and pasted.
@@ -6,26 +7,35 @@ looks like a secret is left out all the same: pages are photographed and pasted.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import linecache
+import logging
 import os
 import re
+import sys
 import sysconfig
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from html import escape
+from types import FrameType
 from typing import Any
 from urllib.parse import unquote_plus
 
 from asgistar.errors import InternalServerError
 from asgistar.http.request import Headers, client_of
 from asgistar.http.response import HTML, Reply
-from asgistar.problems import ErrorRenderer
-from asgistar.problems import reply_to as problem_reply
+from asgistar.problems import Rendering
 from asgistar.signature import place
 from asgistar.types import Scope
 from asgistar.url import URL
+
+logger = logging.getLogger("asgistar")
+
+HELD = 0.1
+"""Seconds after which what holds the loop is told of."""
 
 LINES = 5
 """So many lines of source are shown before and after the one that failed."""
@@ -48,14 +58,14 @@ _PLANS = re.compile(r"<asgistar \d+: (.*)>")
 """The files that plans are compiled as, see `views.source`."""
 
 
-def reply_to(error: Exception, scope: Scope, renderer: ErrorRenderer) -> Reply:
+def reply_to(error: Exception, scope: Scope, rendering: Rendering) -> Reply:
     """The response to a request that an error ended, with all that helps to find out why."""
     headers = Headers(scope["headers"])
     if "text/html" in headers.get("accept", ""):
         page = _page(error, scope, headers)
         return HTML(page, 500, {"content-security-policy": _POLICY, "cache-control": "no-store"}).reply()
     problem = InternalServerError(_told(error), traceback=traceback.format_exception(error))
-    return problem_reply(problem, renderer)
+    return rendering.reply(problem, scope)
 
 
 def _told(error: BaseException) -> str:
@@ -199,3 +209,61 @@ footer { font-size: .875rem; margin-top: 3rem; }
 
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+# --- the loop ---------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """Tells of what holds the event loop: a part of the lifespan. A thread looks whether the loop turns."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Begin to look."""
+        loop, ident = asyncio.get_running_loop(), threading.get_ident()
+        self._thread = threading.Thread(target=self._look, args=(loop, ident), daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _look(self, loop: asyncio.AbstractEventLoop, ident: int) -> None:
+        while not self._stopped.wait(HELD):
+            turned = threading.Event()
+            try:
+                loop.call_soon_threadsafe(turned.set)
+            except RuntimeError:  # it is closed
+                return
+            if turned.wait(HELD):
+                continue
+            if told := _holding(sys._current_frames().get(ident)):
+                logger.warning("%s", told)
+            while not turned.wait(HELD) and not self._stopped.is_set():
+                pass  # it is told of once
+
+
+def _holding(at: FrameType | None) -> str:
+    """What holds the loop, told from its innermost call; empty if it is nothing of the application."""
+    own: list[FrameType] = []
+    while at is not None and _PLANS.fullmatch(at.f_code.co_filename) is None:
+        if _is_own(at.f_code.co_filename):
+            own.append(at)
+        at = at.f_back
+    if not own:
+        return ""
+    inner, outer = own[0], own[-1]
+    code = outer.f_code
+    told = f"{code.co_qualname.replace('<locals>.', '')}() at {place(code.co_filename, code.co_firstlineno)}"
+    plan = None if at is None else _PLANS.fullmatch(at.f_code.co_filename)
+    request = f", for {plan[1]}," if plan else ""
+    return (
+        f"{told}{request} holds the event loop: all other requests wait. It is at "
+        f"{place(inner.f_code.co_filename, inner.f_lineno)}. Await what takes its time, or call it in a "
+        "thread: a view that is `def` runs in one, a component with @component(thread=True)."
+    )

@@ -45,7 +45,7 @@ class _Provided:
 
         def component() -> Component[..., Any]:
             made = Component(provide, "app", owner)
-            made.signature = replace(made.signature, where=owner._where)
+            made.signature = replace(made.signature, called=owner._where)
             return made
 
         return component

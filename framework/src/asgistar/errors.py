@@ -19,6 +19,24 @@ class NoReverseMatch(LookupError):
     """There is no address for what `url_for` was given."""
 
 
+class FieldError(ValueError):
+    """A rule of one's own isn't kept by one field; raised by the `__post_init__` of a Struct or a dataclass:
+
+        if self.price <= 0:
+            raise FieldError("price", "Must be above 0.")
+
+    Args:
+        field: its name in the class.
+        message: what is wrong, for people.
+        code: the same for programs.
+    """
+
+    def __init__(self, field: str, message: str, code: str = "invalid") -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
+
 def tell(scope: Mapping[str, Any], error: BaseException) -> None:
     """Tell of an error that nobody handled, if someone wants to know: a test, by an extension of a scope."""
     wants = (scope.get("extensions") or {}).get("asgistar.errors")
@@ -71,14 +89,25 @@ class Problem(Exception):
     type: ClassVar[str] = "about:blank"
     title: ClassVar[str | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        status: object = cls.status
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise ConfigurationError(
+                f"The status of {cls.__qualname__} is a number from 400 to 599, not {status!r}."
+            )
+        for name in ("type", "title"):
+            value = getattr(cls, name)
+            if not isinstance(value, str | None):
+                raise ConfigurationError(f"The {name} of {cls.__qualname__} is text, not {value!r}.")
+
     def __init__(
         self, detail: str = "", *, headers: Mapping[str, str] | None = None, **members: object
     ) -> None:
         super().__init__(detail)
-        if members and (said := members.keys() & _SAID_BY_CLASS):
-            raise TypeError(
-                f"{min(said)} is that of {type(self).__name__}: make a class of Problem with another"
-            )
+        if not _SAID_BY_CLASS.isdisjoint(members):
+            said = min(_SAID_BY_CLASS & members.keys())
+            raise TypeError(f"{said} is that of {type(self).__name__}: make a class of Problem with another")
         self.detail = detail
         self.headers: dict[str, str] = dict(headers) if headers else {}
         self.members = members
@@ -90,7 +119,8 @@ class Problem(Exception):
         document["status"] = self.status
         if self.detail:
             document["detail"] = self.detail
-        return document | self.members
+        document.update(self.members)
+        return document
 
 
 class BadRequest(Problem):

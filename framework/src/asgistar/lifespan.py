@@ -11,26 +11,27 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from asgistar.errors import tell
-from asgistar.types import ASGIApplication, Message, Receive, Scope, Send
+from asgistar.errors import ConfigurationError, tell
+from asgistar.routing.route import Mount
+from asgistar.types import Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgistar")
 
 
-class StartFailed(Exception):
-    """A mounted application said that it can't start."""
+class MountFailed(Exception):
+    """A mounted application can't start or stop."""
 
 
 class Mounted:
     """The lifespan of one mounted application.
 
     Args:
-        app: the application.
+        mount: the application.
         scope: the scope of our own lifespan; its state is shared.
     """
 
-    def __init__(self, app: ASGIApplication, scope: Scope) -> None:
-        self._app = app
+    def __init__(self, mount: Mount, scope: Scope) -> None:
+        self._mount = mount
         self._scope = {**scope, "state": scope.get("state", {})}
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -41,33 +42,60 @@ class Mounted:
         """Start it. An application that has no lifespan is none the worse for it.
 
         Raises:
-            StartFailed: it can't start.
+            MountFailed: it can't start, or says nothing for too long.
         """
         self._task = asyncio.create_task(self._run())
-        answer = await self._ask("lifespan.startup")
-        if answer is not None and answer["type"] == "lifespan.startup.failed":
-            await self._task
-            raise StartFailed(answer.get("message", ""))
-        self._lives = answer is not None
+        try:
+            self._lives = await self._ask("lifespan.startup") is not None
+        except MountFailed:
+            await self._end()
+            raise
 
     async def stop(self) -> None:
-        """Stop it, once it was started."""
-        assert self._task is not None
-        if self._lives:
-            await self._ask("lifespan.shutdown")
-        await self._task
+        """Stop it, once it was started.
+
+        Raises:
+            MountFailed: it can't stop, or says nothing for too long.
+        """
+        try:
+            if self._lives:
+                await self._ask("lifespan.shutdown")
+        finally:
+            await self._end()
 
     async def _ask(self, type: str) -> Message | None:
-        """The answer to a message; None if it has ended instead."""
+        """The answer to a message; None if it has ended instead.
+
+        Raises:
+            MountFailed: it has failed, or there is none for too long.
+        """
         self._to_app.put_nowait({"type": type})
-        return await self._from_app.get()
+        seconds = self._mount.lifespan_timeout
+        try:
+            answer = await asyncio.wait_for(self._from_app.get(), seconds)
+        except TimeoutError:
+            raise MountFailed(
+                f"{self._mount} hasn't answered {type} for {seconds:g} seconds. An application that has no "
+                "lifespan must return or raise; if it needs longer, give its Mount a lifespan_timeout=…."
+            ) from None
+        if answer is not None and answer["type"] == f"{type}.failed":
+            raise MountFailed(answer.get("message", ""))
+        return answer
+
+    async def _end(self) -> None:
+        """Wait for its end; what takes too long is cancelled."""
+        assert self._task is not None
+        _, late = await asyncio.wait({self._task}, timeout=self._mount.lifespan_timeout)
+        for task in late:
+            task.cancel()
+            await asyncio.wait({task}, timeout=self._mount.lifespan_timeout)
 
     async def _run(self) -> None:
         async def send(message: Message) -> None:
             self._from_app.put_nowait(message)
 
         try:
-            await self._app(self._scope, self._to_app.get, send)
+            await self._mount.app(self._scope, self._to_app.get, send)
         except Exception:
             # It has no lifespan: "the server must continue but not send any lifespan events".
             pass
@@ -84,7 +112,9 @@ async def live(scope: Scope, receive: Receive, send: Send, parts: Iterable[Any])
             await part.start()
             started.append(part)
     except Exception as error:
-        logger.error("The application can't start", exc_info=error)
+        # What is a sentence already, as of a variable that isn't set, the server logs: it is its message.
+        if not isinstance(error, ConfigurationError | MountFailed):
+            logger.error("The application can't start", exc_info=error)
         tell(scope, error)
         await _stop(started)
         await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -65,6 +65,8 @@ else:
 
 def unmarked(annotation: Any, name: str, signature: Signature) -> tuple[In | None, Any]:
     """The marker of an annotation, and the annotation without it."""
+    if isinstance(annotation, type):
+        return None, annotation
     if isinstance(annotation, Marker):
         raise ConfigurationError(
             f"The parameter {name} of {signature.where} has a marker without a type. Write {annotation}[str]."

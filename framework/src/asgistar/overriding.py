@@ -8,10 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from asgistar.components import Components, Living
+from asgistar.components import Components
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
 from asgistar.types import Receive, Scope, Send
+from asgistar.values import Living
 from asgistar.views.handler import Handler, Run
 
 When = Callable[[Scope], bool]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Generic, TypeVar, Union, cast, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union, cast, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from asgistar.errors import ConfigurationError, ValidationFailed
+from asgistar.errors import ConfigurationError, ErrorItem, FieldError, ValidationFailed
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
+# What changes a Note changes one of a subclass too; that it is one of these, no TypeVar can say.
+S = TypeVar("S", bound="Struct | DataclassInstance")
 
 
 class Patch(Struct, Generic[T]):
@@ -34,21 +39,29 @@ class Patch(Struct, Generic[T]):
         """What is to be changed: attribute -> new value."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
-    def apply(self, to: T) -> T:
-        """`to` with the changes: a new object; `to` stays as it is.
+    def apply(self, to: S) -> S:
+        """`to` with the changes: a new object of its class, which is T or a subclass; `to` stays as it is.
 
         Raises:
             ValidationFailed: the changes don't go together with the rest, says the `__post_init__` of the
                 model.
+            TypeError: `to` is no Struct and no dataclass.
         """
         try:
             if isinstance(to, Struct):
                 return structs.replace(to, **self.changes())
-            return dataclasses.replace(to, **self.changes())  # type: ignore[type-var]
+            if dataclasses.is_dataclass(to):
+                return dataclasses.replace(to, **self.changes())
         except ValueError as error:
-            raise ValidationFailed(
-                [{"in": "body", "path": [], "code": "invalid", "message": f"{error}"}]
-            ) from error
+            item: ErrorItem = {"in": "body", "path": [], "code": "invalid", "message": f"{error}"}
+            if isinstance(error, FieldError):
+                names = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
+                item["path"], item["code"] = [names.get(error.field, error.field)], error.code
+            raise ValidationFailed([item]) from error
+        raise TypeError(
+            f"{type(to).__name__} is no Struct and no dataclass: no new one can be made of it. Change it in "
+            "place: `for name, value in changes.changes().items(): setattr(row, name, value)`."
+        )
 
 
 def _derived(model: Any) -> type[Patch[Any]]:

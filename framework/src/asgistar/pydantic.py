@@ -12,11 +12,14 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 
 from asgistar.data import alternatives, is_simple, own_class, type_info
 from asgistar.errors import ErrorItem
+from asgistar.extras import Extra
+
+with Extra("pydantic", "asgistar.pydantic"):
+    from pydantic import BaseModel, TypeAdapter, ValidationError
+    from pydantic.fields import FieldInfo
 
 _CODES = {
     "missing": "missing",

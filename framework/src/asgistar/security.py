@@ -40,7 +40,7 @@ def _described(scheme: dict[str, Any], description: str) -> dict[str, Any]:
     return {**scheme, "description": description} if description else scheme
 
 
-class Bearer(Struct, frozen=True, kw_only=True):
+class Bearer(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A token in the header `Authorization: Bearer …` (RFC 6750).
 
     Args:
@@ -66,7 +66,7 @@ class Bearer(Struct, frozen=True, kw_only=True):
         return _described(scheme, self.description)
 
 
-class Basic(Struct, frozen=True, kw_only=True):
+class Basic(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """User name and password in the header `Authorization: Basic …` (RFC 7617).
 
     Args:
@@ -87,7 +87,7 @@ class Basic(Struct, frozen=True, kw_only=True):
         return _described({"type": "http", "scheme": "basic"}, self.description)
 
 
-class ApiKey(Struct, frozen=True, kw_only=True):
+class ApiKey(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A key in a header, a cookie or an argument of the query: exactly one of these.
 
     Args:
@@ -125,7 +125,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
         return _described(scheme, self.description)
 
 
-class OAuth2(Struct, frozen=True, kw_only=True):
+class OAuth2(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A token that an authorization server gives (RFC 6749), in the header `Authorization: Bearer …`.
 
     Args:
@@ -171,7 +171,7 @@ class OAuth2(Struct, frozen=True, kw_only=True):
         return _described({"type": "oauth2", "flows": flows}, self.description)
 
 
-class OpenIdConnect(Struct, frozen=True, kw_only=True):
+class OpenIdConnect(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A token of an OpenID provider, in the header `Authorization: Bearer …`.
 
     Args:

@@ -10,15 +10,12 @@ from typing import Any
 
 from asgistar.app import App
 from asgistar.errors import ConfigurationError, NoReverseMatch
+from asgistar.extras import Extra
 from asgistar.http.request import Request
 from asgistar.http.response import HTML
 
-try:
+with Extra("templates", "asgistar.templates"):
     import jinja2
-except ImportError as error:  # pragma: no cover
-    raise ImportError(
-        "Templates need Jinja2, which isn't installed: pip install 'asgistar[templates]'."
-    ) from error
 
 
 def _unknown(name: str, /, **params: Any) -> str:
@@ -90,13 +87,18 @@ class Templates:
             bound._url_for = url_for
         return bound
 
-    def __call__(self, template: str, /, **context: Any) -> HTML:
+    def __call__(self, template: str, status: int = 200, /, **context: Any) -> HTML:
         """A page.
+
+        Args:
+            template: its name.
+            status: of the response.
+            context: what the template is made with.
 
         Raises:
             jinja2.TemplateError: there is no such template, or it is wrong.
         """
-        return HTML(self.render(template, **context))
+        return HTML(self.render(template, **context), status)
 
     def render(self, template: str, /, **context: Any) -> str:
         """The text of a template.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -80,7 +80,7 @@ class Threads:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: concurrent.futures.Executor | None = None
 
     async def __call__(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """What `call` returns in a thread, with the context variables of here.
@@ -88,7 +88,8 @@ class Threads:
         Who is cancelled waits for its end all the same, unless it hasn't begun.
         """
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._number, "asgistar")
+            # Python imports what this needs when it is first asked for.
+            self._pool = concurrent.futures.ThreadPoolExecutor(self._number, "asgistar")
         context = contextvars.copy_context()
 
         def run() -> Any:
@@ -103,11 +104,10 @@ class Threads:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             # What is being done can't be stopped, and what it works with must stay until it is done.
-            if not running.cancelled():
-                ending = asyncio.wrap_future(running)
-                await _ended(ending)
-                if not ending.cancelled():
-                    ending.exception()  # nobody wants to know
+            ending = asyncio.wrap_future(running)
+            await _ended(ending)
+            if not ending.cancelled():
+                ending.exception()  # nobody wants to know
             raise
 
     async def start(self) -> None:

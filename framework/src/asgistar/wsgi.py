@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgistar.errors import ConfigurationError
+from asgistar.extras import Extra
 from asgistar.types import ASGIApplication, Receive, Scope, Send
 
 
@@ -21,16 +22,13 @@ def wsgi(app: Callable[..., Any], *, threads: int = 10) -> ASGIApplication:
         threads: how many of its requests may run at a time.
 
     Raises:
-        ConfigurationError: a2wsgi isn't installed, or it is no application.
+        ConfigurationError: it is no application.
+        MissingExtra: a2wsgi isn't installed.
     """
     if not callable(app):
         raise ConfigurationError(f"{app!r} is no application of WSGI: it can't be called.")
-    try:
+    with Extra("wsgi", "An application of WSGI"):
         from a2wsgi import WSGIMiddleware
-    except ImportError as error:
-        raise ConfigurationError(
-            "Applications of WSGI need a2wsgi. Install it: pip install 'asgistar[wsgi]'."
-        ) from error
     adapted: Any = WSGIMiddleware(app, workers=threads)
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,6 +29,14 @@ def test_without_a_name_it_is_app_or_main(empty: Project, file: str) -> None:
     assert "can work: 0 views." in ended.out
 
 
+def test_what_is_mounted_has_no_views_that_could_be_checked(empty: Project) -> None:
+    empty.write(
+        "main.py",
+        "from asgistar import App, Mount\n\napp = App([Mount('/old', App([])), Mount('/a', App([]))])\n",
+    )
+    assert empty("check").out == "main:app can work: 0 views.\n"
+
+
 def test_an_app_that_is_imported_from_elsewhere_counts(empty: Project) -> None:
     empty.write("shop.py", APP.format("app"))
     empty.write("main.py", "from shop import app as app")
@@ -137,6 +145,37 @@ def test_a_name_of_something_else(shop: Project, target: str, message: str, hint
     assert ended.code in (1, 2)
     assert f"Error: {message}" in ended.err
     assert hint in ended.err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from asgistar import App\n\nfrom shop import routes\n",
+        "import asgistar.http\nimport shop\n",
+        "from shop import *\n",
+    ],
+)
+def test_what_can_not_be_imported_is_told_of_though_no_application_is_seen(
+    source: str, empty: Project
+) -> None:
+    empty.write("app.py", source)
+    empty.write("shop.py", "import databse\n")
+    ended = empty("check")
+    assert "ModuleNotFoundError: No module named 'databse'" in ended.err
+    assert last(ended.err)[0] == "Error: The module app can't be imported: ModuleNotFoundError."
+
+
+def test_an_app_that_does_not_show_in_the_source_counts(empty: Project) -> None:
+    empty.write("shop.py", APP.format("app"))
+    empty.write("main.py", "from shop import *")
+    assert empty("check").out == "main:app can work: 0 views.\n"
+
+
+def test_a_program_that_has_nothing_to_do_with_it_is_not_run(empty: Project) -> None:
+    empty.write("main.py", "import os\nfrom pathlib import Path\n\nos._exit(3)\n")
+    empty.write("app.py", "import asgistar\n")
+    ended = empty("check")
+    assert (ended.code, "there is neither app:app nor main:app" in ended.err) == (2, True)
 
 
 def test_an_error_of_the_application_comes_with_its_own_traceback_alone(

@@ -36,6 +36,7 @@ def test_a_project_is_made_that_works(empty: Project) -> None:
     tested = project("test", "--", "-p", "no:cacheprovider", "-W", "error", PYTHONWARNINGS="")
     assert tested.code == 0, tested.out + tested.err
     assert "3 passed" in tested.out
+    assert "conforms=True" in (project.folder / "tests/test_app.py").read_text()  # as the tutorial has it
 
 
 @pytest.mark.slow

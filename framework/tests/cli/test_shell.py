@@ -114,7 +114,7 @@ class Terminal:
         return self.until(prompt).replace("\r", "")
 
     def interrupt(self) -> str:
-        """Ctrl-C, again where Python didn't see it: right after its prompt there's a moment when it doesn't."""
+        """Ctrl-C; once more where Python missed it, as it does right after its prompt."""
         for _ in range(30):
             self.process.send_signal(signal.SIGINT)
             if select.select([self._ours], [], [], 1)[0]:

@@ -220,7 +220,7 @@ def test_mistakes_are_told_at_once(options: Any, message: str) -> None:
 
 def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "brotli", None)
-    with pytest.raises(ConfigurationError, match="br needs the package brotli"):
+    with pytest.raises(ConfigurationError, match="The coding br needs brotli"):
         compression(codings=["br"])
     middleware = compression()
     assert [name for name, _ in middleware(None).codings] == ["zstd", "gzip"]  # type: ignore[arg-type, attr-defined]

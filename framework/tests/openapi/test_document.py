@@ -726,7 +726,8 @@ def test_two_ways_to_authenticate_have_two_names() -> None:
 
     def view(user: User) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="called 'key'"):
+    said = r"called 'key': ApiKey\(header='a'\) and ApiKey\(header='b'\)\. Give one"
+    with pytest.raises(ConfigurationError, match=said):
         App([Route("/", "GET", view)], components=[user]).openapi()
 
 

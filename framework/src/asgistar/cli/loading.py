@@ -73,6 +73,10 @@ class Application:
         if found:
             both = " and ".join(f"{name}:app" for name in found)
             raise Mistake(f"There are several applications, {both}.", EXAMPLE, code=USAGE)
+        for name in DEFAULTS:
+            # Where the source doesn't tell, the module does; or why it can't be imported.
+            if any(map(_may_have_more, self._files(name))) and hasattr(self._imported(name, "app"), "app"):
+                return f"{name}:app"
         others = self._candidates()
         example = f"Name it as in: asgistar --app {others[0]}" if others else EXAMPLE
         raise Mistake(
@@ -89,8 +93,6 @@ class Application:
             Mistake: it isn't there, can't be imported, or is no App.
         """
         name, _, attribute = self.target.partition(":")
-        if self.folder not in sys.path[:1]:
-            sys.path.insert(0, self.folder)
         attribute = attribute.strip()
         calls = attribute.endswith("()")
         attribute = attribute.removesuffix("()")
@@ -127,6 +129,8 @@ class Application:
             raise Mistake(f"{name!r} is the name of a file, not of a module.", f"Write {right}", code=USAGE)
         if not all(part.isidentifier() for part in name.split(".")):
             raise Mistake(f"{name!r} is no name of a module.", EXAMPLE, code=USAGE)
+        if self.folder not in sys.path[:1]:
+            sys.path.insert(0, self.folder)
         try:
             return importlib.import_module(name)
         except ConfigurationError as error:
@@ -263,6 +267,24 @@ def _names(path: Path) -> set[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
+
+
+def _may_have_more(path: Path) -> bool:
+    """Whether a source may make or import an application in a way that doesn't show at its top.
+
+    What has nothing to do with asgistar may be a program: it isn't imported.
+    """
+    for node in _statements(path):
+        if isinstance(node, ast.ImportFrom):
+            if (node.module or "").partition(".")[0] == "asgistar" or any(
+                each.name == "*" for each in node.names
+            ):
+                return True
+        elif isinstance(node, ast.Import) and any(
+            each.name.partition(".")[0] == "asgistar" for each in node.names
+        ):
+            return True
+    return False
 
 
 def _apps(path: Path) -> Iterator[str]:

@@ -6,17 +6,17 @@ kept, a value that it would cut off.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Literal, TypedDict
 
 from asgistar.http.fields import TOKEN
+from asgistar.regex import regex
 
 SIZE = 4096
 """Bytes that name and value may have together; what is longer, browsers ignore (RFC 6265bis §5.7)."""
 
-_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")
-_ATTRIBUTE = re.compile(r"[ -:<-~]*")
+_VALUE = regex(r"[!#-+\--:<-\[\]-~]*")
+_ATTRIBUTE = regex(r"[ -:<-~]*")
 
 _DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

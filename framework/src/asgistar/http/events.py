@@ -12,9 +12,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from asgistar.regex import regex
+
 T = TypeVar("T")
 
-_BREAK = re.compile(rb"\r\n|\r|\n")
+_BREAK = regex(rb"\r\n|\r|\n")
 
 
 class Event(Struct, Generic[T], frozen=True, kw_only=True):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from asgistar.regex import regex
 
 Fields = list[tuple[bytes, bytes]]
 """Names in lower case, and values."""
 
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+TOKEN = regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """What the name of a field is made of, and that of a cookie (RFC 9110 §5.6.2)."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import unquote_to_bytes
@@ -13,6 +12,7 @@ from asgistar.errors import BadRequest, ContentTooLarge, UnsupportedMediaType
 from asgistar.http.multipart import Event, Mark, Multipart, Part, parameters
 from asgistar.http.reading import Stream, identity
 from asgistar.http.uploads import File, Uploads
+from asgistar.regex import regex
 from asgistar.types import Receive, Scope
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -21,7 +21,7 @@ MULTIPART = "multipart/form-data"
 ABSENT: Any = object()
 """What stands for a text that says that there is no value."""
 
-_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046 §5.1.1
+_BOUNDARY = regex(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046 §5.1.1
 
 
 class Field(Struct, frozen=True):
@@ -52,6 +52,7 @@ class Form(Struct, frozen=True):
         most_files: how many files.
         memory: the size of all fields that aren't files, in bytes.
         strict: fields that aren't asked for are put in too, for those who have something against them.
+        needs_file: it isn't complete without a file.
         streams: the last file may be read while it comes.
     """
 
@@ -61,16 +62,24 @@ class Form(Struct, frozen=True):
     most_files: int
     memory: int
     strict: bool = False
+    needs_file: bool = False
     streams: bool = False
 
-    async def read(self, scope: Scope, receive: Receive, uploads: Uploads | None = None) -> dict[str, Any]:
+    async def read(
+        self,
+        scope: Scope,
+        receive: Receive,
+        uploads: Uploads | None = None,
+        typed: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """The values of the fields: key -> text, file, or list of them.
 
         Args:
             uploads: holds the files; without it, there are none to be read.
+            typed: is given the texts of the fields as they came.
 
         Raises:
-            UnsupportedMediaType: it is no form; or it has files to be read, and isn't multipart/form-data.
+            UnsupportedMediaType: it is no form; or it needs a file, and isn't multipart/form-data.
             BadRequest: it can't be read.
             ContentTooLarge: there is more of it than we take.
             ClientDisconnected: the client left before its end.
@@ -82,15 +91,15 @@ class Form(Struct, frozen=True):
             elif name == b"content-encoding":
                 identity(value)
         body = Stream(scope, receive, self.body_limit)
-        found = _Found(self)
+        found = _Found(self, typed)
         media_type = content_type.partition(b";")[0].strip().lower()
         if media_type == MULTIPART.encode():
             await self._read_multipart(body, content_type, found, uploads)
-        elif media_type == URLENCODED.encode() and uploads is None:
+        elif media_type == URLENCODED.encode() and not self.needs_file:
             await self._read_urlencoded(body, found)
         elif content_type or await anext(body, b""):
             what = f"it is {content_type.decode('latin-1')}" if content_type else "it must say so"
-            taken = MULTIPART if uploads is not None else f"{URLENCODED} or {MULTIPART}"
+            taken = MULTIPART if self.needs_file else f"{URLENCODED} or {MULTIPART}"
             raise UnsupportedMediaType(
                 f"The body must be {taken}; {what}.", headers={"accept": taken.replace(" or", ",")}
             )
@@ -132,8 +141,8 @@ class Form(Struct, frozen=True):
                     found.put(part.name, field, File(part.filename, part.content_type, parts.content()))
                     return
                 file = await uploads.put_aside(part.filename or "", part.content_type, parts.content())
-                # What a browser sends for a file that nobody has chosen is no file.
-                if file.size or part.filename != "":
+                # What is sent for a file that nobody has chosen is no file: it has no name, and is empty.
+                if file.size or part.filename:
                     found.put(part.name, field, file)
             elif field is not None or (self.strict and part.filename is None):
                 content = bytearray()
@@ -153,10 +162,11 @@ class _Found:
         values: key -> value.
     """
 
-    __slots__ = ("_form", "values")
+    __slots__ = ("_form", "_typed", "values")
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, typed: dict[str, Any] | None) -> None:
         self._form = form
+        self._typed = typed
         self.values: dict[str, Any] = {}
 
     def add(self, name: str, content: bytes) -> None:
@@ -166,9 +176,15 @@ class _Found:
             if self._form.strict:
                 self.values.setdefault(name, _text(content))
             return
-        value: Any = _text(content)
-        if field.read is not None:
-            value = field.read(value)
+        text = _text(content)
+        if self._typed is not None:
+            if field.many:
+                self._typed.setdefault(field.key, []).append(text)
+            else:
+                self._typed[field.key] = text
+        if field.file and not text:
+            return  # in a form that isn't multipart/form-data: nobody has chosen one
+        value = text if field.read is None else field.read(text)
         if value is not ABSENT:
             self.put(name, field, value)
 

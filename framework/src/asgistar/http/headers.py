@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Unpack
 
 from asgistar.http.cookies import CookieAttributes, same_cookie, set_cookie
 from asgistar.http.fields import TOKEN, Fields
+from asgistar.regex import regex
 
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUE = regex(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class ResponseHeaders(MutableMapping[str, str]):

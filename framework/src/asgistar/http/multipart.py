@@ -6,7 +6,6 @@ Lines end with CRLF, as the RFCs and all browsers have it. Names and file names 
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from asgistar.errors import BadRequest
+from asgistar.regex import regex
 
 HEAD_LIMIT = 8192
 """The size that the head of a part may have, in bytes."""
@@ -154,14 +154,14 @@ class Multipart:
         return data[at:found]
 
 
-_LINE = re.compile(rb"[ \t]*\r\n")
-_PART_OF_LINE = re.compile(rb"-?|[ \t]*\r?")
+_LINE = regex(rb"[ \t]*\r\n")
+_PART_OF_LINE = regex(rb"-?|[ \t]*\r?")
 
 # --- heads ------------------------------------------------------------------------------------------------
 
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PARAMETER = re.compile(rb';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:\\"|[^"])*"|[^\s;"]*)[ \t]*(?=;|\Z)')
-_ESCAPED = re.compile(r'\\"|%22|%0[AaDd]')
+_NAME = regex(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PARAMETER = regex(rb';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:\\"|[^"])*"|[^\s;"]*)[ \t]*(?=;|\Z)')
+_ESCAPED = regex(r'\\"|%22|%0[AaDd]')
 _UNESCAPED = {"%0a": "\n", "%0d": "\r"}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from asgistar.errors import BadRequest, ContentTooLarge, Problem, UnsupportedMediaType
+from asgistar.regex import regex
 from asgistar.types import Receive, Scope
 
 Wanted = Mapping[bytes, tuple[str, bool]]
@@ -192,7 +193,7 @@ def identity(coding: bytes) -> None:
 
 
 # RFC 9110 §8.3.1 and RFC 6839 §3.1; parameters don't matter, JSON is UTF-8 (RFC 8259 §8.1).
-_JSON = re.compile(rb"application/(?:json|[^;\s]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE)
+_JSON = regex(rb"application/(?:json|[^;\s]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE)
 
 
 def _not_json(why: str) -> UnsupportedMediaType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Annotated, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NoReturn, Protocol, TypeVar, Unpack
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -43,11 +43,35 @@ class Status(Struct, frozen=True):
     code: int
 
 
-Created = Annotated[T, Status(201)]
-"""`-> Created[Note]`: a Note, with the status 201."""
+class Answered:
+    """A status that has a name: `Created[Note]` is `Annotated[Note, Status(201)]`."""
 
-Accepted = Annotated[T, Status(202)]
-"""`-> Accepted[Job]`: a Job, with the status 202."""
+    def __init__(self, name: str, status: Status) -> None:
+        self._name = name
+        self._status = status
+
+    def __getitem__(self, type: Any) -> Any:
+        return Annotated[type, self._status]
+
+    def __call__(self, *arguments: object, **named: object) -> NoReturn:
+        raise TypeError(
+            f"{self} isn't called: the status stands in what the view says that it gives. Write "
+            f"`-> {self}[Note]`, and `return note`."
+        )
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+if TYPE_CHECKING:
+    Created = Annotated[T, Status(201)]
+    """`-> Created[Note]`: a Note, with the status 201."""
+
+    Accepted = Annotated[T, Status(202)]
+    """`-> Accepted[Job]`: a Job, with the status 202."""
+else:
+    Created = Answered("Created", Status(201))
+    Accepted = Answered("Accepted", Status(202))
 
 
 class Response:
@@ -170,15 +194,19 @@ class Redirect(Response):
         self.headers["location"] = quote(location, "!#$%&'()*+,/:;=?@[]~")
 
 
-class Instead(Problem):
+R = TypeVar("R", bound="Response")
+
+
+class Instead(Problem, Generic[R]):
     """Answers with a response, from wherever it is raised: `raise Instead(Redirect("/login"))`.
 
-    For components and hooks, which return something else. It is no error: nothing is logged.
+    For components and hooks, which return something else. It is no error: nothing is logged. The
+    documentation has the response of `raises=[Instead[Redirect]]`.
 
     Args:
         response: instead of that of the view.
     """
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: R) -> None:
         super().__init__(f"Answered with {response!r} instead.")
-        self.response = response
+        self.response: Response = response

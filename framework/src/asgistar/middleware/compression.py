@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from asgistar.errors import ConfigurationError
+from asgistar.extras import Extra, MissingExtra
 from asgistar.http.fields import Fields, value, varied, without
 from asgistar.http.negotiation import qualities
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
@@ -106,12 +107,13 @@ def _available(names: Sequence[str] | None) -> Iterator[Coding]:
                 f"compression: there is no coding {name!r}; there are {', '.join(_CODINGS)}."
             )
         try:
-            yield name, _CODINGS[name]()
-        except ImportError as error:
+            with Extra("compression", f"The coding {name}"):
+                made = _CODINGS[name]()
+        except MissingExtra:
             if names is not None:
-                raise ConfigurationError(
-                    f"compression: {name} needs the package {error.name}. Install asgistar[compression]."
-                ) from None
+                raise
+        else:
+            yield name, made
 
 
 def compression(
@@ -125,7 +127,8 @@ def compression(
         types: media types to compress beside text, JSON, XML and the like.
 
     Raises:
-        ConfigurationError: there is no such coding, or its package isn't installed.
+        ConfigurationError: there is no such coding.
+        MissingExtra: its package isn't installed.
     """
     if isinstance(codings, str) or isinstance(types, str):
         raise ConfigurationError("compression: codings and types are lists.")

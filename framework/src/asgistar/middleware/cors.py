@@ -17,7 +17,7 @@ from asgistar.http.response import send_reply
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Message, Middleware, Receive, Scope, Send
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -80,7 +80,7 @@ def cors(
     if origins == "*" and (credentials or origin_pattern is not None):
         raise ConfigurationError("cors: name the origins; '*' allows no credentials, and needs no pattern.")
     for origin in () if origins == "*" else origins:
-        if _ORIGIN.fullmatch(origin) is None:
+        if ORIGIN.fullmatch(origin) is None:
             raise ConfigurationError(
                 f"cors: {origin!r} is no origin. Write scheme and host in lower case, without a slash at the "
                 "end: 'https://example.com'."

@@ -6,11 +6,12 @@ The scheme is what the server says; behind a proxy, the server has to trust it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 from urllib.parse import quote
 
 from asgistar.errors import BadRequest, ConfigurationError, Forbidden
 from asgistar.http.fields import value
-from asgistar.http.response import send_reply
+from asgistar.http.response import Instead, Redirect, Status, send_reply
 from asgistar.middleware.refusal import refuse
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
 from asgistar.url import SAFE
@@ -42,6 +43,8 @@ def https_redirect(*, host: str | None = None, port: int = 443, exempt: Sequence
 
 class HTTPSRedirect:
     """The middleware; see `https_redirect`."""
+
+    raises = (Instead[Annotated[Redirect, Status(308)]], BadRequest)
 
     def __init__(self, app: ASGIApplication, host: str | None, port: int, exempt: frozenset[str]) -> None:
         self.app = app

@@ -38,6 +38,8 @@ def trusted_hosts(hosts: Sequence[str]) -> Middleware:
 class TrustedHosts:
     """The middleware; see `trusted_hosts`."""
 
+    raises = (BadRequest,)
+
     def __init__(self, app: ASGIApplication, exact: frozenset[str], below: tuple[str, ...]) -> None:
         self.app = app
         self.exact = exact

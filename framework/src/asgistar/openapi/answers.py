@@ -6,14 +6,14 @@ Type Object says it, `x-item-schema`. OpenAPI 3.2 calls it `itemSchema`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from asgistar.errors import NotFound, PreconditionFailed, Problem, RangeNotSatisfiable, phrase
 from asgistar.http.files import FileResponse
 from asgistar.http.reading import MSGPACK
-from asgistar.http.response import BODILESS, HTML, Redirect, Response, Status, Text
+from asgistar.http.response import BODILESS, HTML, Instead, Redirect, Response, Status, Text
 from asgistar.openapi.bodies import ANYTHING
 from asgistar.openapi.shared import Shared
 from asgistar.routing.endpoint import Endpoint
@@ -24,11 +24,14 @@ from asgistar.views.returns import STREAMED, Returns, Way
 Object = dict[str, Any]
 
 
-def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object:
+def answers(
+    shared: Shared, endpoint: Endpoint, plan: Plan, said: str, others: Object | None = None
+) -> Object:
     """The responses that a view makes: status -> Response Object.
 
     Args:
         said: what the docstring says of it.
+        others: the responses that are made around it.
     """
     returns = plan.returns
     found: Object = {}
@@ -42,13 +45,44 @@ def answers(shared: Shared, endpoint: Endpoint, plan: Plan, said: str) -> Object
     for cls, status in _declared(plan.units[-1].signature.returns):
         if cls not in returns.responses:
             continue
-        key, response = _of_class(cls, status, said)
-        if key in found and "content" in response:
-            # The same status, in another form.
-            found[key]["content"] = {**found[key].get("content", {}), **response["content"]}
-        else:
-            found.setdefault(key, response)
+        _add(found, *_of_class(cls, status, said))
+    for key, response in (others or {}).items():
+        _add(found, key, response)
     return dict(sorted(found.items()))
+
+
+def _add(found: Object, key: str, response: Object) -> None:
+    """Add a response; one of the same status has another form then."""
+    if key in found and "content" in response:
+        found[key]["content"] = {**found[key].get("content", {}), **response["content"]}
+    else:
+        found.setdefault(key, response)
+
+
+def around(shared: Shared, raised: Iterable[Any], said: Mapping[Any, str], refuses: bool) -> Object:
+    """The responses that are made around a view: status -> Response Object.
+
+    Args:
+        raised: classes of Instead.
+        said: what docstrings say of them.
+        refuses: there are problems, which the renderer may answer with a response of its own status.
+    """
+    found: Object = {}
+    for each in raised:
+        for cls, status in _declared(_response_of(each)):
+            _add(found, *_of_class(cls, status, said.get(each, "")))
+    for cls, status in _declared(shared.rendered) if refuses else ():
+        if isinstance(cls, type) and issubclass(cls, Response) and (status or issubclass(cls, Redirect)):
+            _add(found, *_of_class(cls, status, ""))
+    return found
+
+
+def _response_of(instead: Any) -> Any:
+    """The annotation of the response that a class of Instead answers with."""
+    for each in (instead, *getattr(instead, "__orig_bases__", ())):
+        if get_origin(each) is Instead:
+            return get_args(each)[0]
+    return Response
 
 
 def problems_of_answers(endpoint: Endpoint, plan: Plan) -> Iterable[type[Problem]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
+from asgistar.errors import Problem
 from asgistar.info import Info
 from asgistar.openapi.paths import Paths
 from asgistar.openapi.shared import Shared
@@ -30,10 +31,12 @@ class Described(Protocol):
         info: what it says of itself.
         router: its routes.
         errors: what its errors look like.
+        raises: what its middleware may raise.
     """
 
     info: Info
     errors: ErrorRenderer
+    raises: Sequence[type[Problem]]
 
     @property
     def router(self) -> Routed: ...
@@ -44,7 +47,7 @@ class Described(Protocol):
 
 def document(app: Described) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an application, made anew; `app.openapi()` makes it once."""
-    shared = Shared(app.errors)
+    shared = Shared(app.errors, app.raises)
     paths = Paths(shared)
     for endpoint in app.router.endpoints:
         if endpoint.options.get("documented", True):

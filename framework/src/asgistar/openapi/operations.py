@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from asgistar import docstring
 from asgistar.data import alternatives
@@ -18,7 +18,8 @@ from asgistar.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from asgistar.openapi.answers import answers, problems_of_answers
+from asgistar.http.response import Instead
+from asgistar.openapi.answers import answers, around, problems_of_answers
 from asgistar.openapi.bodies import ANYTHING, request_body
 from asgistar.openapi.parameters import parameters
 from asgistar.openapi.shared import Shared
@@ -48,9 +49,8 @@ def operation(
         made["parameters"] = found
     if (body := request_body(shared, plan)) is not None:
         made["requestBody"] = body
-    made["responses"] = shared.problems(
-        problems(endpoint, plan), beside=answers(shared, endpoint, plan, said.returns)
-    )
+    told, others = problems(shared, endpoint, plan)
+    made["responses"] = shared.problems(told, beside=answers(shared, endpoint, plan, said.returns, others))
     if security := shared.requirements(needed(plan.units)):
         made["security"] = security
     return made
@@ -87,19 +87,23 @@ def _server(host: HostName) -> Object:
 # --- what can go wrong ------------------------------------------------------------------------------------
 
 
-def problems(endpoint: Endpoint, plan: Plan | SocketPlan) -> dict[type[Problem], str]:
-    """The problems that an operation may answer with, and what docstrings say of them.
+def problems(
+    shared: Shared, endpoint: Endpoint, plan: Plan | SocketPlan
+) -> tuple[dict[type[Problem], str], Object]:
+    """The problems that an operation may answer with, and what docstrings say of them; other responses.
 
-    Those that come of themselves, with the parameters and the body; those that are declared by options and
-    components; those that the docstrings of view and components have under "Raises:".
+    Those that come of themselves, with the parameters and the body; those that are declared by options,
+    components, hooks and middleware; those that the docstrings of view and components have under "Raises:".
     """
     found: dict[type[Problem], str] = dict.fromkeys(_automatic(endpoint, plan), "")
-    found |= dict.fromkeys(plan.raises, "")
+    found |= dict.fromkeys([*plan.raises, *shared.raises], "")
     for unit in plan.units:
         if unit.component is not None and unit.component.security:
             found |= dict.fromkeys((Unauthorized, Forbidden), "")
         found |= _in_docstring(unit)
-    return found
+    instead = [each for each in found if issubclass(get_origin(each) or each, Instead)]
+    told = {each: said for each, said in found.items() if each not in instead}
+    return told, around(shared, instead, found, bool(told))
 
 
 def _automatic(endpoint: Endpoint, plan: Plan | SocketPlan) -> Iterable[type[Problem]]:
@@ -110,7 +114,7 @@ def _automatic(endpoint: Endpoint, plan: Plan | SocketPlan) -> Iterable[type[Pro
         yield BadRequest
     content = plan.content if isinstance(plan, Plan) else None
     if content is not None:
-        if endpoint.options.get("body_limit"):
+        if endpoint.options.get("body_limit", True):
             yield ContentTooLarge
         if ANYTHING not in content.media_types:
             yield from (BadRequest, UnsupportedMediaType)
@@ -122,7 +126,9 @@ def _automatic(endpoint: Endpoint, plan: Plan | SocketPlan) -> Iterable[type[Pro
 
 
 def _takes_anything(each: Input) -> bool:
-    """Whether no value at all is wrong for a parameter."""
+    """Whether no value at all is wrong for a parameter, or the view answers that itself."""
+    if each.rejected:
+        return True
     if each.where == "body":
         return each.type is bytes or is_stream(each.type)
     return each.default is not EMPTY and each.type in (str, str | None)

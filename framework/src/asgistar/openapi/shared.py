@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from asgistar import docstring
+from asgistar import signature as signatures
 from asgistar.errors import (
     ConfigurationError,
     MethodNotAllowed,
@@ -17,7 +18,7 @@ from asgistar.errors import (
     phrase,
 )
 from asgistar.openapi.schemas import Schemas
-from asgistar.problems import ErrorRenderer
+from asgistar.problems import ErrorRenderer, pages_of
 from asgistar.security import Security
 
 _HEADERS: Mapping[type[Problem], tuple[str, str, str]] = {
@@ -34,17 +35,23 @@ class Shared:
 
     Args:
         errors: what errors look like.
+        raises: what may be raised around each of them: by middleware.
 
     Attributes:
         schemas: of all types so far.
+        rendered: what the method says it returns that makes errors.
     """
 
-    def __init__(self, errors: ErrorRenderer) -> None:
+    def __init__(self, errors: ErrorRenderer, raises: Sequence[type[Problem]] = ()) -> None:
         self.schemas = Schemas()
+        self.raises = raises
+        self.rendered = signatures.read(errors.render).returns
         self._errors = errors
+        self._pages = {media_type: {"schema": {"type": "string"}} for media_type in pages_of(errors)}
         self._responses: dict[str, dict[str, Any]] = {}
         self._names: dict[type[Problem], str] = {}
         self._security: dict[str, dict[str, Any]] = {}
+        self._ways: dict[str, Security] = {}
 
     def components(self) -> dict[str, Any]:
         """The Components Object, without what is empty."""
@@ -84,7 +91,8 @@ class Shared:
 
     def _media(self, schemas: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The content of a response that is one of several problems."""
-        return {self._errors.media_type: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        return {self._errors.media_type: {"schema": schema}, **self._pages}
 
     def _either(self, one: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
         """The response of a view, or a problem of the same status."""
@@ -109,7 +117,7 @@ class Shared:
             self._responses[name] = {
                 "description": _meaning(problem),
                 **_headers([problem]),
-                "content": {self._errors.media_type: {"schema": schema}},
+                "content": self._media([schema]),
             }
         reference = {"$ref": f"#/components/responses/{self._names[problem]}"}
         return {**reference, "description": said} if said else reference
@@ -146,9 +154,12 @@ class Shared:
         """The scopes that are needed; on the way, the scheme is noted."""
         scheme = security.scheme()
         if self._security.setdefault(security.name, scheme) != scheme:
+            both = f"{self._ways[security.name]} and {security}"
             raise ConfigurationError(
-                f"Two ways to authenticate are called {security.name!r}. Give one of them another name=."
+                f"Two ways to authenticate are called {security.name!r}: {both}. "
+                "Give one of them another name=."
             )
+        self._ways.setdefault(security.name, security)
         return list(security.scopes)
 
 

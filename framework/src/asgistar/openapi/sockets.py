@@ -38,9 +38,10 @@ def socket(
         made["receives"] = {"content": _messages(shared, plan.incoming, "in")}
     if plan.outgoing is not None:
         made["sends"] = {"content": _messages(shared, plan.outgoing, "out")}
+    told, others = problems(shared, endpoint, plan)
     made["responses"] = {
         "101": {"description": said.returns or "Switching Protocols"},
-        **shared.problems(problems(endpoint, plan)),
+        **shared.problems(told, beside=others),
     }
     if security := shared.requirements(needed(plan.units)):
         made["security"] = security

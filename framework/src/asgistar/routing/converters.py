@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol, get_type_hints
 from uuid import UUID
 
 from asgistar.errors import ConfigurationError
+from asgistar.regex import regex
 
 
 class Converter(Protocol):
@@ -126,12 +128,12 @@ class DateTimeConverter:
 # --- what the regex of a converter says of itself -------------------------------------------------------
 
 # One or more characters of one class: `[0-9]+`, `\d+`, `.+`.
-_CLASS = re.compile(r"(\[\^?\]?(?:[^\]\[\\]|\\.)*\]|\\[dw]|\.)\+", re.DOTALL)
+_CLASS = regex(r"(\[\^?\]?(?:[^\]\[\\]|\\.)*\]|\\[dw]|\.)\+", re.DOTALL)
 
 # A regex of which every piece is known never to take a slash. What isn't listed is held to be able to: that
 # costs a little time at a request, the contrary would cost an answer.
 _RANGE = r"[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]"
-_NO_SLASH = re.compile(
+_NO_SLASH = regex(
     r"(?:"
     rf"\[-?(?:{_RANGE}|[A-Za-z0-9_ .,:;=@~!$&'()*+%#|](?!-[^\]])|\\[dws.+\-])+-?\]"  # a class
     r"|\[\^[^\]\\]*/[^\]\\]*\]"  # a class that says: anything but a slash, and perhaps other characters
@@ -146,15 +148,10 @@ class Kind:
     """A converter under its name, with what its regex says of itself.
 
     Attributes:
-        fullmatch: whether the whole of a text is one that the converter takes.
         to_python: from text to value; None if the value is the text.
         type: the type of the values; None if the converter doesn't say.
-        run: where `regex` is one class of characters, one or more of them: the regex compiled; else None.
-        crosses: it may take a text with a slash in it.
         total: `to_python` takes every text that `regex` takes, as far as we know.
     """
-
-    __slots__ = ("crosses", "fullmatch", "name", "regex", "run", "to_python", "to_url", "total", "type")
 
     def __init__(self, name: str, converter: Converter | type[Converter]) -> None:
         self.name = name
@@ -171,19 +168,31 @@ class Kind:
             if not hasattr(made, attribute):
                 raise ConfigurationError(f"The converter {name!r}, {converter!r}, must have {what}.")
         self.regex: str = made.regex
-        try:
-            self.fullmatch = re.compile(self.regex).fullmatch
-        except (re.error, TypeError) as error:
-            raise ConfigurationError(
-                f"The regex of the converter {name!r}, {self.regex!r}, is not a pattern: {error}."
-            ) from error
         to_python: Callable[[str], Any] = made.to_python
         self.to_python = None if to_python is str else to_python
         self.to_url: Callable[[Any], str] = made.to_url
         self.type: Any = getattr(made, "type", None) or _returned(to_python)
-        self.run = re.compile(self.regex) if _CLASS.fullmatch(self.regex) else None
-        self.crosses = _NO_SLASH.fullmatch(self.regex) is None
         self.total = self.to_python is None or self.to_python is int
+
+    @cached_property
+    def fullmatch(self) -> Callable[[str], re.Match[str] | None]:
+        """Whether the whole of a text is one that the converter takes."""
+        try:
+            return re.compile(self.regex).fullmatch
+        except (re.error, TypeError) as error:
+            raise ConfigurationError(
+                f"The regex of the converter {self.name!r}, {self.regex!r}, is not a pattern: {error}."
+            ) from error
+
+    @cached_property
+    def run(self) -> re.Pattern[str] | None:
+        """Where `regex` is one class of characters, one or more of them: the regex compiled; else None."""
+        return re.compile(self.regex) if _CLASS.fullmatch(self.regex) else None
+
+    @cached_property
+    def crosses(self) -> bool:
+        """It may take a text with a slash in it."""
+        return _NO_SLASH.fullmatch(self.regex) is None
 
     def converts(self, text: str) -> bool:
         """Whether a text that matches has a value."""
@@ -265,7 +274,9 @@ def checked(name: str, converter: Converter | type[Converter], taken: Mapping[st
         raise ConfigurationError(
             f"The converter {name!r} is already registered, for {other.regex!r}. Choose another name."
         )
-    return Kind(name, converter)
+    made = Kind(name, converter)
+    made.fullmatch  # noqa: B018  # is it a pattern?
+    return made
 
 
 def known_converters(own: Mapping[str, Converter | type[Converter]] | None = None) -> dict[str, Kind]:

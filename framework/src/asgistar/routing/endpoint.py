@@ -22,7 +22,7 @@ from asgistar.routing.matcher import Match, matcher
 from asgistar.routing.options import Options
 from asgistar.routing.options import merged as merged_options
 from asgistar.routing.pattern import Parameter, Parts, Slot, merged
-from asgistar.routing.route import Entry, Host, Include, Mount, Viewed
+from asgistar.routing.route import NO_DEFAULTS, Entry, Host, Include, Mount, Viewed
 from asgistar.signature import EMPTY, Signature, named
 from asgistar.types import View
 
@@ -131,7 +131,7 @@ class _Around(Struct, frozen=True):
     path: str = ""
     written: tuple[str | Parameter, ...] = ()
     namespace: str = ""
-    defaults: Mapping[str, object] | None = None
+    defaults: dict[str, object] = NO_DEFAULTS
     host: HostName | None = None
     options: Options = field(default_factory=Options)
 
@@ -173,7 +173,7 @@ def _flat(routes: Iterable[Entry], around: _Around) -> Iterator[Endpoint]:
                     path=_joined(around, entry),
                     written=around.written + entry.written,
                     namespace=_namespace(around, entry),
-                    defaults={**(around.defaults or {}), **entry.defaults},
+                    defaults={**around.defaults, **entry.defaults},
                     options=merged_options(around.options, entry.options),
                 ),
             )
@@ -204,10 +204,11 @@ def _endpoint(entry: Entry, around: _Around) -> Endpoint:
         raise ConfigurationError(f"{entry}: the path must begin with a slash. It is empty.")
     views: Mapping[str, View] = {}
     signatures: Mapping[str, Signature] = {}
-    defaults = dict(around.defaults or {})
+    defaults = around.defaults
     if isinstance(entry, Viewed):
         views, signatures = entry.views, entry.signatures
-        defaults |= entry.defaults
+        if entry.defaults:
+            defaults = {**defaults, **entry.defaults}
     parts = _resolved(around.written + entry.written, entry, signatures, around.kinds, defaults)
     if isinstance(entry, Mount):
         for part in parts:
@@ -323,7 +324,9 @@ def _inferred(part: Parameter, entry: Entry, annotated: Mapping[Signature, Any])
 
 def accepts(annotation: Any, given: Any) -> bool:
     """Whether a value of the type `given` is one of `annotation`, or can be made one without guessing."""
-    return given is None or any(_accepts(member, given) for member in alternatives(annotation))
+    if given is None or annotation is given:
+        return True
+    return any(_accepts(member, given) for member in alternatives(annotation))
 
 
 def _accepts(member: Any, given: type) -> bool:

@@ -5,8 +5,8 @@ They flow down: of single values the one nearest to the route counts, lists add 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from asgistar.errors import ConfigurationError, Problem
@@ -16,7 +16,8 @@ class Options(TypedDict, total=False):
     """What can be said of routes.
 
     Attributes:
-        body_limit: the size that the body of a request may have, in bytes; 0 is no limit.
+        body_limit: the size that the body of a request may have, in bytes; 0 is no limit. If not said, it is
+            `BODY_LIMIT`, or `HASHED_LIMIT`.
         form_fields: how many fields a form may have, besides its files.
         form_files: how many files a form may have.
         form_memory: the size that the fields of a form may have, besides its files, in bytes.
@@ -42,6 +43,13 @@ class Options(TypedDict, total=False):
     documented: bool
 
 
+BODY_LIMIT = 10_000_000
+"""The limit of a body, in bytes, if nothing else is said."""
+
+HASHED_LIMIT = 65_536
+"""That of a body, or of a message, with sets of numbers or dicts with numbers as keys: in bytes. A client can
+choose them so that they take time that grows with the square of their number: with this many, 0.1 seconds."""
+
 _NUMBERS = ("body_limit", "form_fields", "form_files", "form_memory")
 _TYPES: dict[str, type] = {
     name: Sequence if name in ("hooks", "raises", "tags") else int if name in _NUMBERS else bool
@@ -64,27 +72,57 @@ _ELSEWHERE = {
 """Options of other frameworks -> what there is in their place."""
 
 
-def checked(options: Options, owner: object) -> Options:
+_CALLED: dict[Any, str] = {
+    Iterable: "a list",
+    Sequence: "a list",
+    Mapping: "a dict",
+    int: "a number from 0",
+    bool: "True or False",
+}
+
+
+def checked(options: Options, owner: object, call: Callable[..., Any]) -> Options:
     """`options`, if there are such.
+
+    Args:
+        call: what they were given to: what it is given by name beside them may be meant, too.
 
     Raises:
         ConfigurationError: there is no such option, or it can't have this value; names `owner`.
     """
     for name, value in options.items():
-        wanted = _TYPES.get(name)
-        if wanted is None:
-            near = difflib.get_close_matches(name, _TYPES, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_TYPES)}."
+        if name not in _TYPES:
+            parameters = inspect.signature(call).parameters.values()
+            names = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY] + [*_TYPES]
+            import difflib  # for errors only
+
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
             hint = _ELSEWHERE.get(name, hint)
             raise ConfigurationError(f"{owner}: there is no option {name!r}. {hint}")
-        if not isinstance(value, wanted) or isinstance(value, str):
-            what = {Sequence: "a list", int: "a number", bool: "True or False"}[wanted]
-            raise ConfigurationError(f"{owner}: {name} is {what}, not {value!r}.")
+        check(owner, name, value, _TYPES[name])
     return options
+
+
+def check(owner: object, name: str, value: object, wanted: Any) -> None:
+    """See that a value is of a type.
+
+    Raises:
+        ConfigurationError: it isn't; names `owner` and `name`.
+    """
+    right = isinstance(value, wanted) and not isinstance(value, str)
+    if right and wanted is int:
+        right = not isinstance(value, bool) and cast(int, value) >= 0
+    if not right:
+        what = _CALLED.get(wanted) or f"an {wanted.__name__}"
+        hint = f" Write {name}=[…]." if what == "a list" and not isinstance(value, str) else ""
+        raise ConfigurationError(f"{owner}: {name} is {what}, not {value!r}.{hint}")
 
 
 def merged(outer: Options, inner: Options) -> Options:
     """The options of what stands inside."""
+    if not inner:
+        return outer
     both = {**outer, **inner}
     for name in outer.keys() & inner.keys():
         if _TYPES[name] is Sequence:

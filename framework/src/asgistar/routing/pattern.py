@@ -30,7 +30,7 @@ class Parameter(Struct, frozen=True):
         return f"<{self.converter}:{self.name}>" if self.converter else f"<{self.name}>"
 
 
-class Slot(Struct, frozen=True):
+class Slot(Struct, frozen=True, gc=False):
     """A parameter with its converter."""
 
     name: str
@@ -44,7 +44,7 @@ Parts = tuple[str | Slot, ...]
 """A path with its converters: literal text and parameters; never two literals in a row."""
 
 
-def parse(path: str, where: str) -> Written:
+def parse(path: str, where: object) -> Written:
     """The parts of `path`.
 
     Args:
@@ -80,7 +80,7 @@ def parse(path: str, where: str) -> Written:
     return tuple(part for part in parts if part != "")
 
 
-def _literal(text: str, where: str) -> str:
+def _literal(text: str, where: object) -> str:
     if "<" in text or ">" in text:
         raise ConfigurationError(f"{where} has an angle bracket without its counterpart, in {text!r}.")
     return text

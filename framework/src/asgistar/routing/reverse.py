@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -31,9 +30,9 @@ class Addresses:
         # A name that was given leads to endpoints of one path; that of a view perhaps to several.
         self._given: dict[str, list[Endpoint]] = {}
         self._of_views: dict[str, list[Endpoint]] = {}
-        self._views: list[tuple[View, Endpoint]] = []
+        self._endpoints = list(endpoints)
         self._readers: dict[Endpoint, Match] = {}
-        for endpoint in endpoints:
+        for endpoint in self._endpoints:
             if endpoint.name:
                 named = self._given.setdefault(endpoint.name, [])
                 if named and named[0].parts != endpoint.parts:
@@ -42,8 +41,7 @@ class Addresses:
                     )
                 named.append(endpoint)
             for view in endpoint.views.values():
-                self._views.append((view, endpoint))
-                name = getattr(view, "__name__", None)
+                name = _name_of(view)
                 if name is not None and not endpoint.name:
                     self._of_views.setdefault(endpoint.namespace + name, []).append(endpoint)
 
@@ -77,7 +75,7 @@ class Addresses:
     def _named(self, name: str | View) -> list[Endpoint]:
         """The endpoints that `name` may mean, the last one first, as in Django."""
         if not isinstance(name, str):
-            found = [endpoint for view, endpoint in self._views if view == name]
+            found = [each for each in self._endpoints for view in each.views.values() if view == name]
         elif name in self._given:
             found = self._given[name][:1]
         else:
@@ -88,9 +86,11 @@ class Addresses:
 
     def _near(self, name: str | View) -> str:
         last = str(name).rpartition(":")[2]
-        for view, endpoint in self._views:
-            if endpoint.name and getattr(view, "__name__", None) == last:
+        for endpoint in self._endpoints:
+            if endpoint.name and any(_name_of(view) == last for view in endpoint.views.values()):
                 return f" The view {last}() is at the route {endpoint.name!r}."
+        import difflib  # for errors only
+
         names = difflib.get_close_matches(str(name), [*self._given, *self._of_views], 3, 0.5)
         return f" There is {' and '.join(map(repr, names))}." if names else ""
 
@@ -128,6 +128,10 @@ class Addresses:
                 reasons.append(f"{path!r} would be read with other values")
                 return None
         return quote(path, SAFE)
+
+
+def _name_of(view: View) -> str | None:
+    return getattr(view, "__name__", None)
 
 
 def _called(name: str | View) -> str:

@@ -6,6 +6,7 @@ here but what can be told of one line alone; the router puts the lines together.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any, Unpack, overload
 
 from asgistar import signature
 from asgistar.errors import ConfigurationError
-from asgistar.routing.options import Options, checked
+from asgistar.routing.options import Options, check, checked
 from asgistar.routing.pattern import Written, parse
 from asgistar.signature import Signature
 from asgistar.types import ASGIApplication, View
@@ -33,14 +34,13 @@ class Entry:
         options: see `Options`.
         written: the path taken apart.
         name: what `url_for` knows it as; empty if it has no name of its own.
-        place: file and line where it was made.
     """
 
-    __slots__ = ("name", "options", "path", "place", "written")
+    __slots__ = ("_made_in", "_made_on", "name", "options", "path", "written")
 
     def __init__(self, path: str, name: str, options: Options | None = None) -> None:
         frame = signature.caller()
-        self.place = signature.place(frame.f_code.co_filename, frame.f_lineno)
+        self._made_in, self._made_on = frame.f_code.co_filename, frame.f_lineno
         self.path = path
         self.name = name
         if not isinstance(path, str):
@@ -50,8 +50,13 @@ class Entry:
                 f"{self} has a colon in its name, {name!r}: colons stand between the name of an Include and "
                 "the names in it."
             )
-        self.written: Written = parse(path, str(self))
-        self.options = checked(options or {}, self)
+        self.written: Written = parse(path, self)
+        self.options = checked(options or {}, self, type(self).__init__)
+
+    @property
+    def place(self) -> str:
+        """File and line where it was made."""
+        return signature.place(self._made_in, self._made_on)
 
     def attach(self, app: Any) -> None:
         """Called with the application that it stands in, once that is made; for lines that need to know."""
@@ -86,7 +91,7 @@ class Viewed(Entry):
         self.views = dict(views)
         self.defaults = _checked_defaults(self, defaults)
         for view in self.views.values():
-            if not callable(view):
+            if inspect.isclass(view) or not callable(view):
                 raise ConfigurationError(f"{self}: the view must be a function, not {view!r}.")
         self._signatures: dict[str, Signature] = {}
         for method, view in self.views.items():
@@ -217,16 +222,20 @@ class Mount(Entry):
         path: without a slash at its end, or empty for everything.
         app: any ASGI application.
         name: `url_for` makes the address of the mount itself.
+        lifespan_timeout: seconds that it may take to start, and to stop.
 
     Raises:
         ConfigurationError: the path isn't of the grammar.
     """
 
-    __slots__ = ("app",)
+    __slots__ = ("app", "lifespan_timeout")
 
-    def __init__(self, path: str, app: ASGIApplication, *, name: str = "") -> None:
+    def __init__(
+        self, path: str, app: ASGIApplication, *, name: str = "", lifespan_timeout: float = 60
+    ) -> None:
         super().__init__(path, name)
         self.app = app
+        self.lifespan_timeout = lifespan_timeout
         if path.endswith("/"):
             raise ConfigurationError(f"{self}: write the path of a mount without the slash at its end.")
         if not callable(app):
@@ -296,6 +305,7 @@ def entries(owner: object, routes: Iterable[Entry]) -> tuple[Entry, ...]:
     """`routes` as a tuple, if they are routes."""
     if isinstance(routes, Entry):
         raise ConfigurationError(f"{owner}: the routes are a list. Write [{type(routes).__name__}(…)].")
+    check(owner, "routes", routes, Iterable)
     made = tuple(routes)
     for entry in made:
         if not isinstance(entry, Entry):
@@ -303,7 +313,11 @@ def entries(owner: object, routes: Iterable[Entry]) -> tuple[Entry, ...]:
     return made
 
 
+NO_DEFAULTS: dict[str, object] = {}
+"""What most lines of a table have: they share it, and nothing is put into it."""
+
+
 def _checked_defaults(owner: Entry, defaults: Mapping[str, object] | None) -> dict[str, object]:
     if defaults is not None and not isinstance(defaults, Mapping):
         raise ConfigurationError(f"{owner}: defaults are a dict, not {type(defaults).__name__}.")
-    return dict(defaults or {})
+    return dict(defaults) if defaults else NO_DEFAULTS

@@ -41,26 +41,33 @@ class Node:
     __slots__ = ("_shapes", "dynamic", "ends", "mounts", "static", "tails")
 
     def __init__(self) -> None:
-        self.static: dict[str, Node] = {}
-        self.dynamic: list[tuple[Callable[[str], object] | None, Match | None, Node]] = []
-        self.ends: list[Endpoint] = []
-        self.tails: list[tuple[Match, list[Endpoint]]] = []
-        self.mounts: list[Endpoint] = []
-        self._shapes: dict[object, Any] = {}
+        # PERF: most levels have one of these only, and each route of a table has a level or two for itself.
+        # With containers for all of them, that took three times as long.
+        self.static: dict[str, Node] = _NONE
+        self.dynamic: tuple[tuple[Callable[[str], object] | None, Match | None, Node], ...] = ()
+        self.ends: tuple[Endpoint, ...] = ()
+        self.tails: tuple[tuple[Match, list[Endpoint]], ...] = ()
+        self.mounts: tuple[Endpoint, ...] = ()
+        self._shapes: dict[object, Any] = _NONE
 
     def below(self, segment: Parts) -> Node:
         """The level below for `segment`, made if it isn't there."""
-        if not segment or (isinstance(segment[0], str) and len(segment) == 1):
-            return self.static.setdefault("".join(map(str, segment)), Node())
+        alone = segment[0] if len(segment) == 1 else None
+        text = alone if segment else ""
+        if isinstance(text, str):
+            if text not in self.static:
+                self.static = self.static or {}
+                self.static[text] = Node()
+            return self.static[text]
         shape = _shape(segment)
         if shape not in self._shapes:
+            self._shapes = self._shapes or {}
             self._shapes[shape] = node = Node()
-            alone = segment[0] if len(segment) == 1 else None
             if isinstance(alone, Slot):
                 whole = None if alone.kind.regex == StrConverter.regex else alone.kind.fullmatch
-                self.dynamic.append((whole, None, node))
+                self.dynamic += ((whole, None, node),)
             else:
-                self.dynamic.append((None, matcher(segment), node))
+                self.dynamic += ((None, matcher(segment), node),)
         below: Node = self._shapes[shape]
         return below
 
@@ -68,13 +75,20 @@ class Node:
         """Let `endpoint` take what comes after this level, if it matches `tail`."""
         shape = ("tail", _shape(tail))
         if shape not in self._shapes:
+            self._shapes = self._shapes or {}
             self._shapes[shape] = []
-            self.tails.append((matcher(tail), self._shapes[shape]))
+            self.tails += ((matcher(tail), self._shapes[shape]),)
         self._shapes[shape].append(endpoint)
 
 
-def _shape(parts: Parts) -> tuple[object, ...]:
+_NONE: dict[Any, Any] = {}
+"""What all levels share that have nothing of a kind; nothing is ever put into it."""
+
+
+def _shape(parts: Parts) -> object:
     """What is the same for parts that match the same texts: literals, and the regexes of parameters."""
+    if len(parts) == 1 and isinstance(parts[0], Slot):
+        return parts[0].kind.regex
     return tuple(part if isinstance(part, str) else (part.kind.regex,) for part in parts)
 
 
@@ -120,11 +134,11 @@ class Router:
         for segment in head if endpoint.path else ():
             node = node.below(segment)
         if endpoint.mounted:
-            node.mounts.append(endpoint)
+            node.mounts += (endpoint,)
         elif tail:
             node.add_tail(tail, endpoint)
         else:
-            node.ends.append(endpoint)
+            node.ends += (endpoint,)
 
     def _static(self) -> dict[str, dict[str, Endpoint]]:
         """The table of what path and method decide alone.

@@ -7,6 +7,7 @@ benefit of the doubt.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from asgistar.routing.converters import PathConverter, StrConverter
 from asgistar.routing.endpoint import Endpoint, HostName
@@ -21,11 +22,29 @@ class _Level:
     __slots__ = ("dynamic", "ends", "mounts", "static", "tails")
 
     def __init__(self) -> None:
-        self.static: dict[str, _Level] = {}
-        self.dynamic: dict[Parts, _Level] = {}
-        self.ends: list[Endpoint] = []
-        self.tails: list[tuple[Parts, Endpoint]] = []
-        self.mounts: list[Endpoint] = []
+        # Empty containers are shared, as those of the router's tree.
+        self.static: dict[str, _Level] = _NONE
+        self.dynamic: dict[Parts, _Level] = _NONE
+        self.ends: tuple[Endpoint, ...] = ()
+        self.tails: tuple[tuple[Parts, Endpoint], ...] = ()
+        self.mounts: tuple[Endpoint, ...] = ()
+
+    def below(self, segment: Parts) -> _Level:
+        """The level after a segment, made if it isn't there."""
+        text = _literal(segment)
+        if text is not None:
+            if text not in self.static:
+                self.static = self.static or {}
+                self.static[text] = _Level()
+            return self.static[text]
+        nameless = _nameless(segment)
+        if nameless not in self.dynamic:
+            self.dynamic = self.dynamic or {}
+            self.dynamic[nameless] = _Level()
+        return self.dynamic[nameless]
+
+
+_NONE: dict[Any, Any] = {}
 
 
 class Seen:
@@ -38,17 +57,13 @@ class Seen:
         """Note `endpoint`, whose path is made of the segments `head` and the `tail`."""
         level = self._top
         for segment in head if endpoint.path else ():
-            text = _literal(segment)
-            if text is None:
-                level = level.dynamic.setdefault(_nameless(segment), _Level())
-            else:
-                level = level.static.setdefault(text, _Level())
+            level = level.below(segment)
         if endpoint.mounted:
-            level.mounts.append(endpoint)
+            level.mounts += (endpoint,)
         elif tail:
-            level.tails.append((tail, endpoint))
+            level.tails += ((tail, endpoint),)
         else:
-            level.ends.append(endpoint)
+            level.ends += (endpoint,)
 
     def hidden(self, endpoint: Endpoint, head: list[Parts], tail: Parts) -> str:
         """Why `endpoint` can never match, with both places; empty if it can."""
@@ -75,7 +90,7 @@ class Seen:
         for index, segment in enumerate(segments):
             for level in levels:
                 yield from level.mounts
-                if not endpoint.mounted:
+                if level.tails and not endpoint.mounted:
                     rest = _joined(segments[index:], tail)
                     yield from (other for parts, other in level.tails if _tail_covers(parts, rest))
             text = _literal(segment)
@@ -83,6 +98,8 @@ class Seen:
             for level in levels:
                 below += [lower for parts, lower in level.dynamic.items() if _covers(parts, segment)]
             levels = below
+            if not levels:
+                return
         for level in levels:
             yield from level.mounts
             if endpoint.mounted:

@@ -15,12 +15,15 @@ import msgspec
 from msgspec import Meta, inspect
 
 from asgistar.data import Fielded, unwrapped
-from asgistar.errors import ErrorItem
+from asgistar.errors import ErrorItem, FieldError
 from asgistar.validation.types import is_array, python_type
-from asgistar.validation.words import limits, noun, sentence
+from asgistar.validation.words import DEPTH, limits, noun, sentence, short, short_path
 
 MAXIMUM = 100
 """So many errors are told at most."""
+
+MESSAGE = 500
+"""So many characters of what an error says are told: what the client sent may stand in it."""
 
 VISITS = 20_000
 """So many values are looked at one by one at most: then what msgspec says has to do."""
@@ -50,10 +53,15 @@ class Found:
         self.left = VISITS
 
     def add(self, code: str, message: str, *inner: Any) -> None:
-        """Note an error of the place that is looked at, or of one in it."""
+        """Note an error of the place that is looked at, or of one in it.
+
+        Names in the path that the client made are short already.
+        """
         path = [*self.path, *inner]
-        if path and isinstance(path[0], str):
+        if self.names and path:
             path[0] = self.names.get(path[0], path[0])
+        if len(path) > DEPTH:
+            path = short_path(path)
         self.items.append({"in": self.where, "path": path, "code": code, "message": message})
         if len(self.items) >= MAXIMUM:
             raise Enough
@@ -72,17 +80,33 @@ class Found:
             return error
         return None
 
-    def add_told(self, error: Exception) -> None:
-        """Note an error as msgspec tells it."""
-        path, message = told(error)
-        self.add("invalid", message, *path)
+    def add_told(self, error: Exception, steps: Mapping[str, str | int] | None = None) -> None:
+        """Note an error as msgspec tells it.
+
+        Args:
+            steps: what the fields of the type are called in data, or their positions.
+        """
+        path, message, code = told(error, steps)
+        self.add(code, message, *short_path(path))
 
 
-def told(error: Exception) -> tuple[list[str | int], str]:
-    """The place and the message of an error of msgspec."""
+def told(error: Exception, steps: Mapping[str, str | int] | None = None) -> tuple[list[str | int], str, str]:
+    """The place, the message and the code of an error of msgspec, or of the rule that it is caused by.
+
+    Args:
+        steps: what the fields of the type are called in data, or their positions.
+    """
+    rule = error if isinstance(error, FieldError) else error.__cause__
+    if isinstance(rule, FieldError):
+        message = str(rule)
+        path = [*_path(str(error).removeprefix(message)), (steps or {}).get(rule.field, rule.field)]
+        return path, short(message, MESSAGE), rule.code
     message, _, place = str(error).partition(" - at `$")
-    path = [int(index) if index else key for key, index in re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place)]
-    return path, message.replace("`", "")
+    return _path(place), short(message.replace("`", ""), MESSAGE), "invalid"
+
+
+def _path(place: str) -> list[str | int]:
+    return [int(index) if index else key for key, index in re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place)]
 
 
 class Check:
@@ -106,11 +130,16 @@ class Check:
 class Judged(Check):
     """One whose values can be wrong by rules that are code: where all is well, msgspec has the last word."""
 
-    __slots__ = ("check",)
+    __slots__ = ("check", "steps")
 
     def __init__(self, info: inspect.Type, check: Check) -> None:
         super().__init__(info)
         self.check = check
+        fields: Iterable[inspect.Field] = getattr(info, "fields", ())
+        self.steps: Mapping[str, str | int] = {each.name: each.encode_name for each in fields}
+        if getattr(info, "array_like", False):
+            tagged = int(getattr(info, "tag", None) is not None)
+            self.steps = {each.name: index for index, each in enumerate(fields, tagged)}
 
     def errors(self, data: Any, found: Found) -> None:
         """Note the errors of a value."""
@@ -118,7 +147,8 @@ class Judged(Check):
         self.check.errors(data, found)
         if len(found.items) == number:
             found.spend(left - found.left)  # it goes through all that again
-            super().errors(data, found)
+            if error := found.refusal(data, self.type):
+                found.add_told(error, self.steps)
 
 
 # --- single values ----------------------------------------------------------------------------------------
@@ -315,7 +345,7 @@ class Members(Sized):
         path.append("")
         for key, value in data.items():
             found.spend(1)
-            path[-1] = key
+            path[-1] = short(key) if isinstance(key, str) else key
             if (self._any_name and type(key) is str) or not found.refusal({key: None}, self._keys):
                 self._value.errors(value, found)
             else:
@@ -357,7 +387,7 @@ class Object(Check):
         if self._known is not None:
             for name in data:
                 if name not in self._known:
-                    found.add("unknown", "Is not known.", name)
+                    found.add("unknown", "Is not known.", short(name))
 
 
 class Optional(Check):

@@ -15,7 +15,8 @@ from msgspec import ValidationError, inspect
 from asgistar.data import codec_of
 from asgistar.errors import ErrorItem
 from asgistar.validation import checks
-from asgistar.validation.checks import MAXIMUM, Check, Checks, Enough, Found
+from asgistar.validation.checks import MAXIMUM, MESSAGE, Check, Checks, Enough, Found
+from asgistar.validation.words import short, short_path
 
 
 def errors_of(
@@ -56,16 +57,30 @@ def errors_of(
 
 
 def _renamed(items: list[ErrorItem], names: Mapping[str, str]) -> list[ErrorItem]:
+    """The errors that a codec has found, as we tell ours."""
+    del items[MAXIMUM:]
     for item in items:
-        if item["path"] and isinstance(first := item["path"][0], str):
-            item["path"] = [names.get(first, first), *item["path"][1:]]
-    return items[:MAXIMUM]
+        path = item["path"]
+        if path and isinstance(first := path[0], str):
+            path = [names.get(first, first), *path[1:]]
+        item["path"] = short_path(path)
+        item["message"] = short(item["message"], MESSAGE)
+    return items
 
 
 def told(error: Exception, where: str) -> ErrorItem:
     """An error as msgspec tells it."""
-    path, message = checks.told(error)
-    return {"in": where, "path": path, "code": "invalid", "message": message}
+    path, message, code = checks.told(error)
+    return {"in": where, "path": short_path(path), "code": code, "message": message}
+
+
+def unreadable(error: Exception) -> str:
+    """Why data can't be decoded at all, to go on with after a colon."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return checks.told(error)[1]
 
 
 def _check_of(type: Any) -> Check:

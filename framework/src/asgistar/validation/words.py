@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import inspect
 
 from asgistar.data import unwrapped
 from asgistar.http.uploads import holds_file
+
+NAME = 100
+"""So many characters of a name that the client made are told."""
+
+DEPTH = 32
+"""So many steps down to a value are told."""
 
 ARRAYS = (inspect.CollectionType, inspect.TupleType, inspect.NamedTupleType)
 
@@ -72,3 +78,15 @@ def sentence(limit: str, value: Any, what: str) -> str:
     if limit == "tz" and not value:
         return "Must have no offset from UTC."
     return _LIMITS[limit].format(value, what.removesuffix("s") if value == 1 else what)
+
+
+def short(text: str, most: int = NAME) -> str:
+    """A text, or its beginning if it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def short_path(path: Sequence[str | int]) -> list[str | int]:
+    """The way to a value; of a long one both ends, and of long names in it the beginnings."""
+    if len(path) > DEPTH:
+        path = [*path[: DEPTH // 2], "…", *path[-DEPTH // 2 + 1 :]]
+    return [short(each) if isinstance(each, str) else each for each in path]

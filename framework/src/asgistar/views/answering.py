@@ -81,12 +81,8 @@ class Answering:
     def write(self, source: Source, arguments: str) -> None:
         """Call the view, and make a response of what it returned."""
         self._source = source
-        source.names |= {
-            "reply": self._returns.reply,
-            "encode": self._returns.encode,
-            "JSON": JSON,
-            "Response": Response,
-        }
+        source.give(reply=self._returns.reply, JSON=JSON, Response=Response)
+        source.give(**{"to_json" if self._msgpack else "encode": self._returns.encode})
         self._call(arguments)
         if self._streams:
             self._answer_piecewise()
@@ -124,18 +120,26 @@ class Answering:
         others, media = "reply(result)", "JSON"
         if self._msgpack:
             negotiate = 'encode, media = negotiated(scope["headers"], to_json)'
-            source.write(negotiate, negotiated=negotiated, to_json=source.names.pop("encode"))
+            source.write(negotiate, negotiated=negotiated)
             others, media = "reply(result, encode, media)", "*media"
         if returns.way is Way.RESPONSE or returns.type is EMPTY:
             self._return(others)
             return
         if returns.way is Way.PLAIN:
-            source.write("if isinstance(result, Response):")
-            self._return("result.reply()", 1)
+            if returns.kinds:
+                source.write("if type(result) not in KINDS:", KINDS=frozenset(returns.kinds))
+                self._return(others, 1)
+            else:
+                source.write("if isinstance(result, Response):")
+                self._return("result.reply()", 1)
+            source.write("try:")
+            source.write("content = encode(result)", 1)
+            source.write("except (TypeError, ValueError):")
+            self._return(others, 1)  # it says whose result it is
         else:
             source.write("if not is_declared(result):", is_declared=returns.check)
             self._return(others, 1)
-        source.write(f"content = encode({source.filled('result', returns.type)})")
+            source.write(f"content = encode({source.filled('result', returns.type)})")
         length = '(b"content-length", b"%d" % len(content))'
         self._return_parts(f"{returns.status}", f"{media}, {length}", "content")
 
@@ -160,7 +164,7 @@ class Answering:
         """Return the reply that an expression makes of the result."""
         if "response_headers" in self._asked:
             reply = f"joined(result, {reply}, response_headers)"
-            self._source.names["joined"] = joined
+            self._source.give(joined=joined)
         if "background" in self._asked and not self._streams:
             reply = f"background.after(*{reply})"
         self._source.write(f"return {reply}", deeper)

@@ -32,11 +32,9 @@ from asgistar.views.bodies import Content, form_field, write_body, write_form
 from asgistar.views.defaults import can_change
 from asgistar.views.lax import finite, is_fraction
 from asgistar.views.parameters import Input, wire_names
+from asgistar.views.rejected import INVALID, Rejected, decoded
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
-
-INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding and converting raise for data that isn't what it should be."""
 
 READERS: dict[str, Callable[..., dict[str, Any]]] = {
     "query": read_query,
@@ -72,12 +70,12 @@ class Asking:
         content: what the body may be; None if it isn't read.
     """
 
-    __slots__ = ("_filled", "_names", "_source", "_write", "content", "endpoint", "groups", "units")
+    __slots__ = ("_filled", "_give", "_source", "_write", "content", "endpoint", "groups", "units")
 
     def __init__(self, source: Source, endpoint: Endpoint, units: list[Unit]) -> None:
         self._source = source
         self._write = source.write
-        self._names = source.names
+        self._give = source.give
         self._filled = source.filled
         self.endpoint = endpoint
         self.units = units
@@ -91,7 +89,10 @@ class Asking:
             conversions += self._part(where)
         conversions += self._form()
         conversions += self._body()
-        if conversions:
+        if not self.groups:  # nothing that could go wrong, or an Invalid is made of it
+            for line in conversions:
+                self._write(line)
+        else:
             codecs = [codec for group in self.groups if (codec := codec_of(group.type)) is not None]
             invalid = dict.fromkeys(error for codec in codecs for error in codec.invalid)
             self._write("try:")
@@ -106,7 +107,7 @@ class Asking:
             for each in unit.inputs:
                 if each.where == "defaults":
                     unit.given[each.argument] = f"default_{each.argument}"
-                    self._names[f"default_{each.argument}"] = self.endpoint.defaults[each.argument]
+                    self._give(**{f"default_{each.argument}": self.endpoint.defaults[each.argument]})
 
     def _path(self) -> list[str]:
         """What comes from the path. What its converters leave open, such as constraints, is converted."""
@@ -132,13 +133,15 @@ class Asking:
         wanted: dict[str | bytes, tuple[str, bool]] = {}
         lines, strict = self._asked(where, wanted)
         if lines:
-            self._names |= {f"read_{where}": READERS[where], f"WANTED_{where.upper()}": wanted}
+            self._give(**{f"read_{where}": READERS[where], f"WANTED_{where.upper()}": wanted})
             if where == "query":
                 last = ", True" if strict else ""
                 self._write('text = scope["query_string"]')
                 self._write(f"in_query = read_query(text, WANTED_QUERY{last}) if text else {{}}")
             else:
                 self._write(f'in_{where} = read_{where}(scope["headers"], WANTED_{where.upper()})')
+            if any(each.rejected for unit in self.units for each in unit.inputs if each.where == where):
+                self._write(f"typed_{where} = dict(in_{where})")
             self._write_finite(where)
         return lines
 
@@ -184,18 +187,37 @@ class Asking:
                 if each.exploded:
                     variable = f"{unit.name}{each.argument}_"
                     unit.given[each.argument] = variable
-                    self.groups.append(Group(where, each.type, wire_names(each)))
                     made = self._converted(where, unit.name + each.argument, each.type)
+                    if each.rejected:
+                        call = f"fields(error, in_{where}, typed_{where})"
+                        lines += self._attempt(variable, made, each, call)
+                        continue
+                    self.groups.append(Group(where, each.type, wire_names(each)))
                     lines.append(f"{variable} = {made}")
         return lines, strict
+
+    def _attempt(self, variable: str, made: str, each: Input, call: str) -> list[str]:
+        """The conversion of what may become an Invalid instead.
+
+        Args:
+            call: the call of Rejected that makes that.
+        """
+        rejected = Rejected(each.type, each.where, wire_names(each))
+        self._give(**{f"rejected_{variable}": rejected, f"INVALID_{variable}": rejected.errors})
+        return [
+            "try:",
+            f"    {variable} = {made}",
+            f"except INVALID_{variable} as error:",
+            f"    {variable} = rejected_{variable}.{call}",
+        ]
 
     def _converted(self, where: str, name: str, type: Any) -> str:
         """The expression that makes an object of the values of a part of the request."""
         codec = codec_of(type)
         if codec is not None:
-            self._names[f"convert_{name}"] = codec.converter(type)
+            self._give(**{f"convert_{name}": codec.converter(type)})
             return f"convert_{name}(in_{where})"
-        self._names |= {f"Type_{name}": type, "convert": msgspec.convert}
+        self._give(**{f"Type_{name}": type, "convert": msgspec.convert})
         return self._filled(f"convert(in_{where}, Type_{name}, strict=False)", type)
 
     def _want(self, each: Input, where: str, wanted: dict[str | bytes, Any]) -> bool:
@@ -230,7 +252,7 @@ class Asking:
         name = variable.title()
         type = msgspec.defstruct(name, struct_fields, rename=rename, kw_only=True)
         self.groups.append(Group(where, type, {name: name for name in rename.values()}))
-        self._names |= {"convert": msgspec.convert, name: type}
+        self._give(**{"convert": msgspec.convert, name: type})
         return [f"{variable} = convert(in_{where}, {name}, strict=False)"]
 
     def _body(self) -> list[str]:
@@ -241,6 +263,9 @@ class Asking:
                     unit.given[body.argument] = "body"
                     options = self.endpoint.options
                     self.content, made = write_body(self._source, body, unit.signature, options)
+                    if body.rejected:
+                        packed = ", packed" if MSGPACK in self.content.media_types else ""
+                        return self._attempt("body", made, body, f"body(error, content{packed})")
                     if made:
                         self.groups.append(Group("body", body.type, {}))
                     return [f"body = {made}"] if made else []
@@ -255,12 +280,10 @@ class Asking:
         """
         content = parts.get("body")
         if content is not None:
-            decode = msgspec.msgpack.decode if packed else msgspec.json.decode
             try:
-                parts["body"] = decode(content) if content else None
-            except (*INVALID, ValueError) as malformed:
-                kind = "msgpack" if packed else "JSON"
-                return BadRequest(f"The body is not {kind} that can be read: {malformed}.")
+                parts["body"] = decoded(content, packed)
+            except BadRequest as malformed:
+                return malformed
         found: list[ErrorItem] = []
         known = error if len(self.groups) == 1 else None
         for group in self.groups:

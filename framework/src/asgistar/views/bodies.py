@@ -10,12 +10,20 @@ import msgspec
 from msgspec import Struct, inspect
 
 from asgistar import signature as signatures
-from asgistar.data import codec_of, fields, is_simple, takes_many
+from asgistar.data import (
+    codec_of,
+    fields,
+    hashes_numbers,
+    hashes_numbers_in,
+    is_simple,
+    known_type,
+    takes_many,
+)
 from asgistar.errors import ConfigurationError
 from asgistar.http.forms import MULTIPART, URLENCODED, Field, Form
 from asgistar.http.reading import MSGPACK, Stream, read_body, read_json, read_packed
 from asgistar.http.uploads import Uploads, holds_file
-from asgistar.routing.options import Options
+from asgistar.routing.options import BODY_LIMIT, HASHED_LIMIT, Options
 from asgistar.signature import EMPTY, Signature
 from asgistar.views.defaults import can_change
 from asgistar.views.lax import is_bool, reader
@@ -46,13 +54,13 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
         What it may be; and the expression that makes a value of the bytes `content`, empty if `body` is read
         as it is.
     """
-    limit = options["body_limit"]
+    limit = options.get("body_limit", HASHED_LIMIT if hashes_numbers(body.type) else BODY_LIMIT)
     required = body.default is EMPTY
-    source.names["default"] = body.default
+    source.give(default=body.default)
     default = "default"
     if can_change(body.default):
         default = "deepcopy(default)"
-        source.names["deepcopy"] = deepcopy
+        source.give(deepcopy=deepcopy)
     if is_stream(body.type):
         if not signatures.is_async(signature.call):
             raise ConfigurationError(
@@ -70,12 +78,12 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
     arguments = f"scope, receive, {limit}, {required}"
     if packs:
         source.write(f"content, packed = await read_packed({arguments})", read_packed=read_packed)
-        source.names["unpack"] = _unpacker(body.type)
+        source.give(unpack=_unpacker(body.type))
     else:
         source.write(f"content = await read_json({arguments})", read_json=read_json)
     codec = codec_of(body.type)
-    source.names["decode"] = (
-        codec.decoder(body.type) if codec is not None else msgspec.json.Decoder(body.type).decode
+    source.give(
+        decode=codec.decoder(body.type) if codec is not None else msgspec.json.Decoder(body.type).decode
     )
     made = "(unpack if packed else decode)(content)" if packs else "decode(content)"
     made = source.filled(made, body.type)
@@ -116,28 +124,56 @@ def write_form(
     """
     files = any(field.file for field in read.values())
     asking = [unit for unit in units if any(each.where == "form" for each in unit.inputs)]
+    inputs = [each for unit in asking for each in unit.inputs if each.where == "form"]
     form = Form(
         read,
-        options["body_limit"],
+        options.get("body_limit", BODY_LIMIT),
         options["form_fields"],
         options["form_files"],
-        options["form_memory"],
+        _memory(inputs, options),
         strict,
+        needs_file=any(map(_needs_file, inputs)),
         # A file is read while it comes by one who can wait for it; and nothing that is asked for may follow.
         streams=not strict and not any(field.many for field in read.values()) and all(map(_waits, asking)),
     )
-    source.names["read_form"] = form.read
+    source.give(read_form=form.read)
     if files:
         source.write("with Uploads() as uploads:", Uploads=Uploads)
         source.depth += 1
-    source.write(f"in_form = await read_form(scope, receive{', uploads' if files else ''})")
+    arguments = "scope, receive" + (", uploads" if files else "")
+    if any(each.rejected for each in inputs):
+        source.write("typed_form = {}")
+        arguments += ", typed=typed_form"
+    source.write(f"in_form = await read_form({arguments})")
     required = any(
         any(field.required for field in fields(each.type)) if each.exploded else each.default is EMPTY
-        for unit in asking
-        for each in unit.inputs
-        if each.where == "form"
+        for each in inputs
     )
     return Content((MULTIPART,) if files else (URLENCODED, MULTIPART), required)
+
+
+def _memory(inputs: Iterable[Input], options: Options) -> int:
+    """The size that the texts of a form may have."""
+    memory = options["form_memory"]
+    infos = (
+        info
+        for each in inputs
+        for info in (
+            [field.type for field in fields(each.type)] if each.exploded else [known_type(each.type)]
+        )
+    )
+    # How many numbers are fields of a form, is limited; how many are in the JSON of one field, isn't.
+    if any(hashes_numbers_in(info) for info in infos if not is_simple(info) and not holds_file(info)):
+        limit = options.get("body_limit", HASHED_LIMIT)
+        return min(memory, limit) if limit else memory
+    return memory
+
+
+def _needs_file(each: Input) -> bool:
+    """Whether there is no value of an input without a file."""
+    if each.exploded:
+        return any(field.required and holds_file(field.type) for field in fields(each.type))
+    return each.default is EMPTY and holds_file(known_type(each.type))
 
 
 def _waits(unit: Unit) -> bool:

@@ -8,14 +8,18 @@ classes, down to the last one; those that aren't are made anew, from what is dec
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from operator import countOf
 from typing import Any, get_origin
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import inspect
 
-from asgistar.data import unwrapped
+from asgistar.data import members, unwrapped
 
 Check = Callable[[Any], bool]
 
@@ -52,6 +56,50 @@ def checker(info: inspect.Type, made: dict[type, Check] | None = None) -> Check 
         if members:
             return lambda value: not _discloses(value) or any(check(value) for check in members)
     return None
+
+
+def classes_of(info: inspect.Type) -> tuple[type, ...]:
+    """The classes of values of a type that has no objects in it; none, if any value at all is one.
+
+    What is in a list or a dict is as it is: a look at each would cost more than it finds.
+    """
+    found: dict[type, None] = {}
+    for each in members(info):
+        classes = _KINDS.get(type(each), ())
+        if isinstance(each, inspect.LiteralType):
+            classes = tuple(map(type, each.values))
+        elif isinstance(each, inspect.EnumType):
+            classes = (each.cls,)
+        if not classes:
+            return ()
+        found |= dict.fromkeys(classes)
+    return tuple(found)
+
+
+_ARRAY = (list, tuple, set, frozenset)
+
+_KINDS: Mapping[type[inspect.Type], tuple[type, ...]] = {
+    inspect.NoneType: (type(None),),
+    inspect.BoolType: (bool,),
+    inspect.IntType: (int,),
+    inspect.FloatType: (float, int),
+    inspect.StrType: (str,),
+    inspect.BytesType: (bytes, bytearray, memoryview),
+    inspect.ByteArrayType: (bytes, bytearray, memoryview),
+    inspect.DecimalType: (Decimal,),
+    inspect.UUIDType: (UUID,),
+    inspect.DateTimeType: (datetime,),
+    inspect.DateType: (date,),
+    inspect.TimeType: (time,),
+    inspect.TimeDeltaType: (timedelta,),
+    inspect.DictType: (dict,),
+    inspect.ListType: _ARRAY,
+    inspect.SetType: _ARRAY,
+    inspect.FrozenSetType: _ARRAY,
+    inspect.VarTupleType: _ARRAY,
+    inspect.CollectionType: _ARRAY,
+    inspect.TupleType: _ARRAY,
+}
 
 
 def _anything(value: Any) -> bool:
@@ -99,9 +147,8 @@ def _of_items(check: Check | None) -> Check | None:
     if check is None:
         return None
     if cls := _of_one_class.get(check):
-        # PERF: a hundred objects in 3 µs instead of 8.
-        classes = {cls}
-        return lambda value: hasattr(value, "__iter__") and classes.issuperset(map(type, value))
+        # PERF: a hundred objects in 2.5 µs instead of 8.
+        return lambda value: hasattr(value, "__len__") and countOf(map(type, value), cls) == len(value)
     return lambda value: hasattr(value, "__iter__") and all(map(check, value))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, get_origin
 
 from asgistar.errors import ConfigurationError, Problem
 from asgistar.http.response import Reply
@@ -27,26 +27,28 @@ class Handler:
     Args:
         units: what it calls, in its order; the last one is the view.
         raises: the problems that are said to be raised.
-        title: what it is for, for tracebacks.
 
     Attributes:
-        source: what is run.
-        run: runs it.
+        run: runs it; the source is compiled when this is first asked for.
     """
 
-    __slots__ = ("raises", "run", "source", "units")
+    __slots__ = ("raises", "run", "units")
 
-    def __init__(self, units: list[Unit], raises: list[type[Problem]], title: str) -> None:
+    run: Run
+
+    def __init__(self, units: list[Unit], raises: list[type[Problem]]) -> None:
         self.units = units
         self.raises = raises
-        self.source = Source(called("plan", units[-1].signature.call), ARGUMENTS, title)
-        self.run: Run = self._first_run
 
-    async def _first_run(
-        self, scope: Scope, receive: Receive, send: Send, values: tuple[Any, ...]
-    ) -> Reply | None:
-        """Compile the source, then run it; from then on `run` is what was compiled."""
-        return await self.compiled()(scope, receive, send, values)
+    def __getattr__(self, name: str) -> Run:
+        if name != "run":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.compiled()
+
+    @property
+    def source(self) -> Source:
+        """What is run."""
+        raise NotImplementedError
 
     def compiled(self) -> Run:
         """What `run` is from now on: the source, compiled."""
@@ -57,6 +59,15 @@ class Handler:
     def text(self) -> str:
         """The source."""
         return self.source.text
+
+
+def source_for(view: View, title: str) -> Source:
+    """The source of a plan, with nothing in it.
+
+    Args:
+        title: what it is for, for tracebacks.
+    """
+    return Source(called("plan", view), ARGUMENTS, title)
 
 
 def called(what: str, view: View) -> str:
@@ -78,9 +89,19 @@ def raised(
         if unit.component is not None:
             declared += unit.component.raises
     for each in declared:
-        if not (isinstance(each, type) and issubclass(each, Problem)):
-            raise ConfigurationError(
-                f"{endpoint} says that it raises {each!r}, which is no class of Problem. Write "
-                "raises=[NotFound], for example."
-            )
+        check_raised(each, endpoint)
     return list(dict.fromkeys(declared))
+
+
+def check_raised(declared: Any, by: object) -> None:
+    """Check what something says it raises: a class of Problem, or `Instead[Redirect]`.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    cls = get_origin(declared) or declared
+    if not (isinstance(cls, type) and issubclass(cls, Problem)):
+        raise ConfigurationError(
+            f"{by} says that it raises {declared!r}, which is no class of Problem. Write "
+            "raises=[NotFound], for example, or raises=[Instead[Redirect]]."
+        )

@@ -55,7 +55,7 @@ class Hooked(Struct, frozen=True):
                 f"{self.variable} = {self.variable}_class()", **{f"{self.variable}_class": self.hook.value}
             )
         else:
-            source.names[self.variable] = self.hook.value
+            source.give(**{self.variable: self.hook.value})
         if "on_request" in self.methods:
             source.write(self.call("on_request"))
 
@@ -67,7 +67,7 @@ def ends(units: Iterable[Unit]) -> bool:
 
 def hooks_of(
     endpoint: Endpoint, units: Units, around: Around, called: Container[str] = METHODS
-) -> list[Hooked]:
+) -> Sequence[Hooked]:
     """The hooks of an endpoint, with what is called for them added to `units`.
 
     Args:
@@ -76,6 +76,8 @@ def hooks_of(
     Raises:
         ConfigurationError: one is none, or a parameter can come from nowhere.
     """
+    if not endpoint.options.get("hooks"):
+        return ()
     found = []
     for number, value in enumerate(endpoint.options.get("hooks", ()), 1):
         if id(value) not in around.hooks:
@@ -107,7 +109,7 @@ class Hooking:
     def __init__(
         self,
         source: Source,
-        hooks: list[Hooked],
+        hooks: Sequence[Hooked],
         guards: list[Unit],
         around: Around,
         call: str,

@@ -7,7 +7,6 @@ if the field weren't there. A checkbox says "on". An input for a time leaves the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,9 +15,10 @@ from msgspec import Struct, inspect
 
 from asgistar.data import ANY_TEXT, BOOLS, is_simple, members, takes_many
 from asgistar.http.forms import ABSENT
+from asgistar.regex import regex
 
 _TIMES = (inspect.DateTimeType, inspect.TimeType)
-_MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d")
+_MINUTES = regex(r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d")
 
 
 class Lax(Struct, frozen=True):

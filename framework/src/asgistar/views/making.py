@@ -7,12 +7,14 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from asgistar.components import AppValues, Components
+from asgistar.components import Components
 from asgistar.hooks import Hook
 from asgistar.http.response import Reply
 from asgistar.routing.endpoint import Endpoint
+from asgistar.routing.options import BODY_LIMIT
 from asgistar.threads import in_threads
 from asgistar.types import Scope
+from asgistar.values import AppValues
 from asgistar.views.given import given
 from asgistar.views.parameters import is_stream
 from asgistar.views.source import Source
@@ -65,12 +67,12 @@ def write_given(
             unit.given[each.argument] = found.variable
             if found.variable not in made and found.variable not in shared:
                 made.add(found.variable)
-                source.names |= {
-                    "endpoint": endpoint,
-                    "body_limit": endpoint.options.get("body_limit", 0),
-                    "application": around.app,
+                source.give(
+                    endpoint=endpoint,
+                    body_limit=endpoint.options.get("body_limit", BODY_LIMIT),
+                    application=around.app,
                     **found.names,
-                }
+                )
                 source.write(f"{found.variable} = {found.expression}")
     return made
 
@@ -111,14 +113,16 @@ def write_components(source: Source, units: Iterable[Unit], around: Around) -> N
             continue
         variable = unit.name.removesuffix("_")
         if component.lifetime == "app":
-            source.names |= {"app_values": around.app_values, f"{variable}_key": component}
-            source.write(f"{variable} = app_values[{variable}_key]")
+            source.write(
+                f"{variable} = app_values[{variable}_key]",
+                **{"app_values": around.app_values, f"{variable}_key": component},
+            )
             continue
-        source.names[f"provide_{variable}"] = component.entered()
+        source.give(**{f"provide_{variable}": component.entered()})
         arguments = unit.arguments()
         call = f"provide_{variable}({arguments})"
         if component.in_thread:
-            source.names |= {"in_thread": around.in_thread, "in_threads": in_threads}
+            source.give(in_thread=around.in_thread, in_threads=in_threads)
             if component.cleans_up:
                 call = f"in_threads(in_thread, {call})"
             else:

@@ -13,16 +13,27 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Struct
 
-from asgistar.components import declared
-from asgistar.data import codec_of, fields, is_simple, own_class, type_info, why_no_data, wire_kind
+from asgistar.components import declared, made_as, provides_itself
+from asgistar.data import (
+    alternatives,
+    codec_of,
+    fields,
+    is_simple,
+    own_class,
+    type_info,
+    why_no_data,
+    wire_kind,
+)
 from asgistar.errors import ConfigurationError
 from asgistar.http.uploads import File, holds_file
+from asgistar.invalid import Invalid
 from asgistar.markers import In, Where, unmarked
 from asgistar.routing.endpoint import Endpoint
 from asgistar.routing.pattern import Parameter
 from asgistar.routing.route import WEBSOCKET
 from asgistar.signature import EMPTY, Argument, Signature, named
 from asgistar.views.given import given
+from asgistar.views.rejected import split
 from asgistar.websocket import WebSocket
 
 BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", WEBSOCKET))
@@ -40,6 +51,7 @@ class Input(Struct, frozen=True):
         default: `EMPTY` if it must be given.
         exploded: it is an object of which each field is a parameter.
         keyword: it is given to the view by name.
+        rejected: the view takes what isn't valid too, as an Invalid.
     """
 
     argument: str
@@ -49,6 +61,7 @@ class Input(Struct, frozen=True):
     default: Any
     exploded: bool = False
     keyword: bool = True
+    rejected: bool = False
 
 
 def inputs(
@@ -65,6 +78,8 @@ def inputs(
     found = []
     for argument in signature.arguments.values():
         if argument.name in provided:
+            if split(argument.annotation)[1]:
+                raise _misplaced(argument, signature)
             found.append(
                 Input(argument.name, "component", argument.name, Any, EMPTY, False, argument.keyword)
             )
@@ -74,10 +89,10 @@ def inputs(
     return found
 
 
-def with_rest(
+def rest_of(
     found: list[Input], endpoint: Endpoint, signature: Signature, taken: Container[str]
 ) -> list[Input]:
-    """The inputs of a view, and what is left for its `**rest`.
+    """What is left for the `**rest` of a view.
 
     Args:
         taken: the parameters of the path that its components take.
@@ -87,7 +102,7 @@ def with_rest(
     """
     names = {each.argument for each in found} | {each.name for each in found if each.where == "path"}
     rest = []
-    for name in dict.fromkeys((*(slot.name for slot in endpoint.slots), *endpoint.defaults)):
+    for name in dict.fromkeys([*[slot.name for slot in endpoint.slots], *endpoint.defaults]):
         if name in names:
             continue
         if signature.takes_any:
@@ -98,7 +113,7 @@ def with_rest(
                 f"{endpoint.entry} has a parameter {name}, but {signature.where} has none. Add it to the "
                 f"view, or write <_{name}> if it is not for the view."
             )
-    return [*found, *rest]
+    return rest
 
 
 def check_bodies(found: Iterable[tuple[Input, Signature]]) -> None:
@@ -130,9 +145,13 @@ def _own_names(endpoint: Endpoint) -> set[str]:
 
 
 def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argument) -> Input:
-    marker, annotation = unmarked(argument.annotation, argument.name, signature)
+    marker, asked = unmarked(argument.annotation, argument.name, signature)
+    annotation, rejected = split(asked)
 
     def of(where: Any, name: str | None = None, exploded: bool = False) -> Input:
+        taken = where == "body" or (exploded and where in ("form", "query"))
+        if rejected and (not taken or annotation is bytes or is_stream(annotation)):
+            raise _misplaced(argument, signature)
         return Input(
             argument.name,
             where,
@@ -141,20 +160,21 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             argument.default,
             exploded,
             argument.keyword,
+            rejected,
         )
 
-    in_path = any(slot.name == argument.name for slot in endpoint.slots)
+    in_path = [slot.name for slot in endpoint.slots]
     if argument.name in endpoint.defaults and marker is None:
         return of("defaults")
     if marker is not None and marker.where == "path":
-        if not any(slot.name == (marker.name or argument.name) for slot in endpoint.slots):
+        if (marker.name or argument.name) not in in_path:
             raise _error(
                 argument,
                 signature,
                 f"is to come from the path, but {endpoint.entry} has no parameter of that name",
             )
         return of("path", marker.name)
-    if marker is None and in_path:
+    if marker is None and argument.name in in_path:
         return of("path")
     if marker is None and given(annotation) is not None:
         return of("given")
@@ -173,8 +193,9 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
     if is_file and marker is None:
         marker = In("form")
     if marker is not None and marker.where == "form" and bodiless:
+        hint = "Give the view to another method, such as POST" if is_file else "Write Query[…]"
         raise _error(
-            argument, signature, f"would come from a form in the body, but {method} has none. Write Query[…]"
+            argument, signature, f"would come from a form in the body, but {method} has none. {hint}"
         )
     if marker is not None and (
         (marker.where == "form" and is_file) or (marker.where == "body" and is_stream(annotation))
@@ -214,7 +235,10 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
         _check_body(annotation, argument, signature)
         return of("body")
     if kind == "list":
-        raise _error(argument, signature, f"is {named(annotation)}, which can't come from the {marker.where}")
+        hint = _without_none(annotation, marker.where, rejected)
+        raise _error(
+            argument, signature, f"is {named(asked)}, which can't come from the {marker.where}{hint}"
+        )
     name = marker.name
     if marker.where == "header":
         name = (name or argument.name.replace("_", "-")).lower()
@@ -231,11 +255,37 @@ def _hint(annotation: Any) -> str:
     """What to do about a type that comes from nowhere."""
     if (get_origin(annotation) or annotation) is WebSocket:
         return ". A view for WebSockets stands in a WebSocketRoute"
+    if annotation is Invalid:
+        return ". It stands beside the type that is wanted: write `Form[SignUp | Invalid]`, for example"
+    if isinstance(annotation, type) and provides_itself(annotation):
+        return f". Add it to App(components=[{made_as(annotation)}])"
     return ". Add one to App(components=[…]), or make it a Struct or a dataclass"
+
+
+def _without_none(annotation: Any, where: str, rejected: bool) -> str:
+    """What to do about a type with fields that may be None: in a form or a query, that can't be told."""
+    others = [each for each in alternatives(annotation) if each is not type(None)]
+    if len(others) != 1 or wire_kind(others[0]) != "object":
+        return ""
+    name = named(others[0])
+    written = f"{where.capitalize()}[{name} | Invalid]" if rejected else f"{where.capitalize()}[{name}]"
+    return (
+        f". One that isn't there is one without fields: write {written}, without None, and give the fields "
+        f"of {name} defaults"
+    )
 
 
 def _error(argument: Argument, signature: Signature, what: str) -> ConfigurationError:
     return ConfigurationError(f"The parameter {argument.name} of {signature.where} {what}.")
+
+
+def _misplaced(argument: Argument, signature: Signature) -> ConfigurationError:
+    return _error(
+        argument,
+        signature,
+        "takes what is Invalid, but that is for a type with fields in a form, a body or the query. Write "
+        "`Form[SignUp | Invalid]`, for example",
+    )
 
 
 def _check_fields(annotation: Any, argument: Argument, signature: Signature, where: str) -> None:

@@ -1,7 +1,8 @@
 """Python source that is written step by step, and compiled when it is first run.
 
-It is written when the application is made, so that every mistake is found then, and compiled when its first
-request comes, so that an application of a thousand routes starts at once. Tracebacks show its lines.
+It is written and compiled when its first request comes, so that an application of a thousand routes starts at
+once; what could be found wrong in writing it is written when the application is made. Tracebacks show its
+lines.
 """
 
 from __future__ import annotations
@@ -27,30 +28,33 @@ class Source:
 
     Attributes:
         file: what tracebacks call it.
-        names: name -> object.
         depth: how deep the next line is indented.
     """
 
-    __slots__ = ("_function", "_lines", "depth", "file", "names")
+    __slots__ = ("_function", "_lines", "_names", "depth", "file")
 
     def __init__(self, function: str, parameters: str, title: str) -> None:
         self._function = function
         self._lines = [f"async def {function}({parameters}):"]
-        self.names: dict[str, Any] = {}
+        self._names: dict[str, Any] = {}
         self.file = f"<asgistar {next(_numbers)}: {title}>"
         self.depth = 1
 
     def write(self, line: str, deeper: int = 0, /, **names: Any) -> None:
         """Write a line; `names` are the objects that it speaks of."""
-        for name, value in names.items():
-            assert self.names.setdefault(name, value) is value, f"{name} would stand for two things."
         self._lines.append("    " * (self.depth + deeper) + line)
+        self.give(**names)
+
+    def give(self, **names: Any) -> None:
+        """Note objects that lines speak of."""
+        for name, value in names.items():
+            assert self._names.setdefault(name, value) is value, f"{name} would stand for two things."
 
     def filled(self, made: str, type: Any) -> str:
         """The expression `made`, whose value is of `type`, with what msgspec may have left out of it."""
         if type_info(type) is None or not lacks_defaults(type):
             return made
-        self.names["filled"] = filled
+        self.give(filled=filled)
         return f"filled({made})"
 
     @property
@@ -58,11 +62,16 @@ class Source:
         """What has been written."""
         return "\n".join(self._lines) + "\n"
 
-    def compiled(self) -> Any:
-        """The function."""
+    def compiled(self, **names: Any) -> Any:
+        """The function.
+
+        Args:
+            names: further objects that it speaks of.
+        """
         text = self.text
-        exec(compile(text, self.file, "exec"), self.names)
-        function = self.names[self._function]
+        names |= self._names
+        exec(compile(text, self.file, "exec"), names)
+        function = names[self._function]
         linecache.cache[self.file] = (len(text), None, text.splitlines(True), self.file)
         # Tests make many: their lines end with them.
         weakref.finalize(function, linecache.cache.pop, self.file, None).atexit = False

@@ -8,17 +8,21 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from asgistar import signature as signatures
-from asgistar.data import alternatives, codec_of, wire_kind
+from asgistar.data import alternatives, codec_of, hashes_numbers, known_type, wire_kind
 from asgistar.errors import ConfigurationError, ErrorItem
 from asgistar.hooks import Outcome
 from asgistar.routing.endpoint import Endpoint
+from asgistar.routing.options import HASHED_LIMIT, Options
 from asgistar.signature import Argument, Signature, named
 from asgistar.validation.errors import errors_of, told
-from asgistar.views.asking import INVALID, Asking
-from asgistar.views.handler import Handler, raised
+from asgistar.views.asking import Asking
+from asgistar.views.disclosure import classes_of
+from asgistar.views.handler import Handler, raised, source_for
 from asgistar.views.hooking import Hooked, hooks_of
 from asgistar.views.making import Around, write_components, write_given
+from asgistar.views.rejected import INVALID
 from asgistar.views.returns import Returns, Way, checked_type
+from asgistar.views.source import Source
 from asgistar.views.unit import Unit, Units
 from asgistar.websocket import Coding, Disconnected, Unreadable, WebSocket
 
@@ -37,14 +41,13 @@ class SocketPlan(Handler):
             they come.
         outgoing: the type of the messages that are sent; likewise.
         raises: the problems that the route and its components say they raise.
-        source: what is run.
         run: runs it.
 
     Raises:
         ConfigurationError: it has no WebSocket, or a parameter can come from nowhere.
     """
 
-    __slots__ = ("incoming", "outgoing")
+    __slots__ = ("_source", "incoming", "outgoing")
 
     def __init__(self, endpoint: Endpoint, method: str, around: Around) -> None:
         view = endpoint.views[method]
@@ -64,9 +67,12 @@ class SocketPlan(Handler):
                         f"The parameter {each.argument} of {unit.signature.where} would be the body of a "
                         "request; a WebSocket has none. Mark it with Query[…], or receive it as a message."
                     )
-        super().__init__(units.all, raised(endpoint, units.all), f"WEBSOCKET {endpoint.path}")
+        super().__init__(units.all, raised(endpoint, units.all))
+        self._source = source_for(view, f"WEBSOCKET {endpoint.path}")
         coding = Coding(
-            _decoder(self.incoming, signature), _encoder(self.outgoing, signature), self.incoming is None
+            _decoder(self.incoming, signature, endpoint.options),
+            _encoder(self.outgoing, signature),
+            self.incoming is None,
         )
 
         source = self.source
@@ -77,7 +83,7 @@ class SocketPlan(Handler):
         Asking(source, endpoint, self.units).write()
         if any("on_error" in hooked.methods for hooked in hooks):
             source.write("outcome = Outcome(scope, failed)", Outcome=Outcome, Disconnected=Disconnected)
-        source.names["view"] = view
+        source.give(view=view)
         call = f"view({self.units[-1].arguments()})"
         call = f"await socket.watched({call})" if coding.silent else f"await {call}"
         self._write_hooked(hooks, self.units[of_hooks:], call, around)
@@ -88,6 +94,11 @@ class SocketPlan(Handler):
         source.write("await socket.close()", 1)
         if "background" in made:
             source.write("await background.start()", 1)
+
+    @property
+    def source(self) -> Source:
+        """What is run."""
+        return self._source
 
     def _write_hooked(
         self, hooks: Sequence[Hooked], units: Sequence[Unit], call: str, around: Around
@@ -156,7 +167,7 @@ def _kinds(annotation: Any) -> set[Any] | None:
     return members if members in _AS_THEY_COME else None
 
 
-def _decoder(annotation: Any, signature: Signature) -> Callable[[str | bytes], Any]:
+def _decoder(annotation: Any, signature: Signature, options: Options) -> Callable[[str | bytes], Any]:
     """What makes messages of the frames that come."""
     kinds = _kinds(annotation)
     if annotation is None:
@@ -174,9 +185,13 @@ def _decoder(annotation: Any, signature: Signature) -> Callable[[str | bytes], A
         _check(annotation, signature)
     decode = msgspec.json.Decoder(annotation).decode if codec is None else codec.decoder(annotation)
 
+    limit = options.get("body_limit", HASHED_LIMIT) if hashes_numbers(annotation) else 0
+
     def decoded(data: str | bytes) -> Any:
         if isinstance(data, bytes):
             raise Unreadable(1003, "Messages must be JSON, as text.")
+        if limit and len(data) > limit:
+            raise Unreadable(1009, f"Messages may have {limit} characters at most.")
         try:
             return decode(data.encode())
         except (*INVALID, ValueError) as error:
@@ -216,7 +231,9 @@ def _encoder(annotation: Any, signature: Signature) -> Callable[[Any], str | byt
             return data
 
         return as_it_is
-    returned = Returns(Way.OBJECTS, annotation, 200, checked_type(signature, annotation))
+    check = checked_type(signature, annotation)
+    plain = () if check else classes_of(known_type(annotation))
+    returned = Returns(Way.OBJECTS, annotation, 200, check, signature=signature, kinds=plain)
     return lambda message: returned.content(message).decode()
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from asgistar.components import Component, Components
+from asgistar.components import Component, Components, chained
 from asgistar.errors import ConfigurationError
 from asgistar.http.request import Request
 from asgistar.routing.endpoint import Endpoint
 from asgistar.signature import Signature, named
 from asgistar.views.given import GIVEN, given
-from asgistar.views.parameters import Input, check_bodies, inputs, with_rest
+from asgistar.views.parameters import Input, check_bodies, inputs, rest_of
 
 
 class Unit(Struct, frozen=True):
@@ -60,6 +60,7 @@ class Units:
         self._method = method
         self._components = components
         self._variables: dict[Component[..., Any], str] = {}
+        self._chain: list[Signature] = []  # what is being added, each because of the one before
 
     def add(
         self,
@@ -85,9 +86,14 @@ class Units:
         }
         found: list[Input] = []
         if component is None or component.lifetime == "request":
+            self._chain.append(signature)
             for each in needed.values():
                 self._add_component(each)
-            found = inputs(self._endpoint, self._method, signature, {**needed, **provided})
+            self._chain.pop()
+            try:
+                found = inputs(self._endpoint, self._method, signature, {**needed, **provided})
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{error}{chained([each.where for each in self._chain])}") from None
         stands = {
             parameter: self._variables[each] for parameter, each in needed.items() if each in self._variables
         }
@@ -132,7 +138,7 @@ class Units:
         taken = {each.name for each in every if each.where == "path"}
         if any(each.where == "given" and given(each.type) is GIVEN[Request] for each in every):
             taken |= {slot.name for slot in self._endpoint.slots}  # `request.path_params` has them all
-        unit.inputs[:] = with_rest(unit.inputs, self._endpoint, signature, taken)
+        unit.inputs.extend(rest_of(unit.inputs, self._endpoint, signature, taken))
         check_bodies((each, unit.signature) for unit in self.all for each in unit.inputs)
         return unit
 
