@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (chosen.output / "frameworks.md").write_text(text)
     if chosen.publish:
         pages.fill(PAGE, f"{text}\n{report.said(kept['conditions'])}\n")
-        pages.fill(README, f"{report.summary(medians, frameworks)}\n")
+        pages.fill(README, f"{report.summary(medians)}\n")
 
 
 def in_a_process(module: str, framework: Framework, more: list[str]) -> dict[str, float]:

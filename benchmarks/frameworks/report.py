@@ -14,6 +14,8 @@ Medians = Mapping[str, Mapping[str, float]]
 NOTHING = "–"
 OURS = next(each for each in FRAMEWORKS if each.is_ours)
 FLOOR = next(each for each in FRAMEWORKS if each.is_floor)
+#: The rows of the start.
+STARTS = {IMPORT: "import", START: "1,000 routes, to the first answer"}
 #: Milliseconds that the start with 1,000 routes may take.
 START_TARGET = 300.0
 DISTRIBUTIONS = (
@@ -34,35 +36,27 @@ def markdown(medians: Mapping[str, Medians], frameworks: Sequence[Framework]) ->
             "### On asgiworker\n\nCPU microseconds per request of the server's process; in parentheses the "
             "ratio to asgistar.\n\n" + costs(medians["served"], frameworks, titles)
         )
-    titles = {IMPORT: "import", START: "1,000 routes, to the first answer"}
-    parts.append("### Start\n\nCPU milliseconds.\n\n" + costs(medians["starting"], frameworks, titles))
-    if aims := targets(medians["inprocess"], medians["starting"]):
+    parts.append("### Start\n\nCPU milliseconds.\n\n" + costs(medians["starting"], frameworks, STARTS))
+    if aims := targets(medians["inprocess"], medians["served"], medians["starting"]):
         parts.append("### What we set out to reach\n\n" + aims)
     return "\n\n".join(parts) + "\n"
 
 
-def summary(medians: Mapping[str, Medians], frameworks: Sequence[Framework]) -> str:
+def summary(medians: Mapping[str, Medians]) -> str:
     """What the front page says: against the best peer, and against FastAPI."""
-    named = {framework.name: framework for framework in frameworks}
     lines = []
     for row in ROWS:
         cells = medians["inprocess"].get(row.name, {})
-        peers = {
-            name: figure
-            for name, figure in cells.items()
-            if not (named[name].is_ours or named[name].is_floor)
-        }
-        ours = cells.get(OURS.name)
-        if ours is None or not peers:
+        ours, best = cells.get(OURS.name), best_peer(cells)
+        if ours is None or best is None:
             continue
-        best = min(peers, key=peers.__getitem__)
         lines.append(
             [
                 row.title,
                 f"{ours:.1f} µs",
                 f"{cells[FLOOR.name]:.1f} µs" if FLOOR.name in cells else NOTHING,
-                f"{named[best].title} {peers[best]:.1f} µs",
-                f"{peers['fastapi']:.1f} µs" if "fastapi" in peers else NOTHING,
+                f"{_title(best)} {cells[best]:.1f} µs",
+                f"{cells['fastapi']:.1f} µs" if "fastapi" in cells else NOTHING,
             ]
         )
     return table(
@@ -85,24 +79,33 @@ def costs(medians: Medians, frameworks: Sequence[Framework], titles: Mapping[str
     return table(["", "validates with", *(titles[row] for row in rows)], lines)
 
 
-def targets(costs: Medians, starting: Medians) -> str:
+def targets(costs: Medians, served: Medians, starting: Medians) -> str:
     """Our figures, those that they are compared with, and how high the ratio may be."""
     lines = []
     for row in ROWS:
         cells = costs.get(row.name, {})
-        ours = cells.get(OURS.name)
-        peers = {name: cells[name] for name in cells if name not in (OURS.name, FLOOR.name)}
-        if ours is None or not peers:
-            continue
-        best = min(peers, key=peers.__getitem__)
-        against = [(best, row.target), (FLOOR.name, row.floor_target), ("fastapi", row.fastapi_target)]
+        against = [
+            (best_peer(cells), row.target),
+            (FLOOR.name, row.floor_target),
+            ("fastapi", row.fastapi_target),
+        ]
         for name, aim in against:
-            if aim is not None and name in cells:
-                lines.append(_line(row.title, ours, _title(name), cells[name], aim))
-    start = starting.get(START, {}).get(OURS.name)
-    if start is not None:
-        lines.append(_line("1,000 routes, to the first answer", start, "0.3 s", START_TARGET, 1.0))
+            if aim is not None and name in cells and OURS.name in cells:
+                lines.append(_line(row.title, cells[OURS.name], _title(name), cells[name], aim))
+    titles = {row.name: f"{row.title}, on asgiworker" for row in ROWS}
+    for name, title in (titles | STARTS).items():
+        cells = served.get(name) or starting.get(name, {})
+        if OURS.name in cells and (best := best_peer(cells)):
+            lines.append(_line(title, cells[OURS.name], _title(best), cells[best], 1.0))
+    if OURS.name in (cells := starting.get(START, {})):
+        lines.append(_line(STARTS[START], cells[OURS.name], "0.3 s", START_TARGET, 1.0))
     return table(["", "asgistar", "against", "ratio", "aim", "reached"], lines) if lines else ""
+
+
+def best_peer(cells: Mapping[str, float]) -> str | None:
+    """Who needs least of those that are neither ours nor the floor."""
+    peers = [name for name in cells if name not in (OURS.name, FLOOR.name)]
+    return min(peers, key=cells.__getitem__, default=None)
 
 
 def _line(title: str, ours: float, other: str, figure: float, aim: float) -> list[str]:
