@@ -1,4 +1,4 @@
-"""A browser for the tests that look at pages, wherever they stand: `browse`. And Ctrl-C for all tests.
+"""A browser for the tests that look at pages, wherever they stand: `browse`. And the signals for all tests.
 
 It is Chromium without a screen, driven over its DevTools protocol: JSON over a WebSocket. Tests that need
 none don't need what it is driven with either, so that is imported where it is used.
@@ -23,9 +23,10 @@ PATIENCE = 30  # seconds for what normally takes milliseconds
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
-# What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a shell starts in the background ignores Ctrl-C, what nohup starts HUP; and what these start in turn.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 class Page:
