@@ -518,6 +518,38 @@ async def test_if_one_cannot_start_those_that_have_are_stopped() -> None:
     assert log == ["a starts", "a stops"]
 
 
+async def test_if_those_cannot_stop_either_the_start_has_failed_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def stubborn(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.failed", "message": "a can't stop"})
+
+    app = App([Mount("/a", stubborn), Mount("/b", Living("b", [], "start"))])
+    assert await lifespan(app, {}) == [{"type": "lifespan.startup.failed", "message": "b can't"}]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a can't stop"]
+
+
+async def test_one_that_says_only_that_it_has_failed_is_named() -> None:
+    async def terse(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed"})
+
+    (failed,) = await lifespan(App([Mount("/a", terse)]), {})
+    assert "Mount('/a') at framework/tests/test_app.py:" in failed["message"]
+    assert failed["message"].endswith(
+        " answered lifespan.startup with lifespan.startup.failed, and says no more."
+    )
+
+
+@pytest.mark.parametrize("seconds", [None, "x", 0, -1, float("inf"), float("nan")])
+def test_the_time_that_one_may_take_is_a_number_of_seconds(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"Mount\('/a'\) at .*lifespan_timeout is .*above 0\."):
+        App([Mount("/a", echo_scope, lifespan_timeout=seconds)])
+
+
 async def test_a_setting_that_is_missing_is_told_to_the_server_alone_and_an_error_has_its_traceback_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -564,6 +596,28 @@ async def test_one_that_says_nothing_holds_nobody_up() -> None:
     assert "hasn't answered lifespan.startup for 0.01 seconds" in failed["message"]
     assert log == ["a starts", "a stops"]
     assert silent.cancelled
+
+
+async def test_one_that_says_nothing_is_cancelled_at_once_and_has_a_second_to_clean_up() -> None:
+    seconds = 0.5
+    cancelled = 0.0
+    clean = False
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal cancelled, clean
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled = asyncio.get_running_loop().time()
+            await asyncio.to_thread(threading.Event().wait, 0.2)
+            clean = True
+
+    for timeout in (seconds, 0.01):
+        clean = False
+        begun = asyncio.get_running_loop().time()
+        await lifespan(App([Mount("/a", silent, lifespan_timeout=timeout)]), {})
+        assert timeout <= cancelled - begun < timeout + seconds * 0.9
+        assert clean
 
 
 @pytest.mark.parametrize(("answers", "last"), [(1, "failed"), (2, "complete")])

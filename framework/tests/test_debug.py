@@ -362,6 +362,43 @@ def test_what_is_not_of_the_application_is_not_told_of(told: Told, monkeypatch: 
     assert told.messages == []
 
 
+def test_who_runs_the_loop_does_not_hold_it(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "HELD", 0.02)
+
+    async def main() -> None:
+        watch = debug.Watch()
+        await watch.start()
+        asyncio.get_running_loop().call_soon(told.free.wait, 0.2)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await watch.stop()
+
+    asyncio.run(main())
+    assert told.messages == []
+
+
+def test_who_stops_the_watch_does_not_hold_the_loop(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "HELD", 0.05)
+
+    async def main() -> None:
+        looked = threading.Event()
+        loop = asyncio.get_running_loop()
+        call = loop.call_soon_threadsafe
+
+        def noted(*given: Any) -> Any:
+            looked.set()
+            return call(*given)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", noted)
+        watch = debug.Watch()
+        await watch.start()
+        assert looked.wait(10)  # it waits for the loop to turn
+        await watch.stop()
+
+    asyncio.run(main())
+    assert told.messages == []
+
+
 def test_who_watches_a_loop_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debug, "HELD", 0.01)
     before = set(threading.enumerate())

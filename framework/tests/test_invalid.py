@@ -202,6 +202,18 @@ async def test_a_checkbox_is_a_text_only_if_it_is_checked(client: Connect) -> No
         assert (await form(client, SignUp | Invalid, f"news={text}")).values["news"] == shown
 
 
+class Login(Struct):
+    name: str
+    password: str = ""
+    keys: list[dict[str, str]] = msgspec.field(default_factory=list)
+
+
+class Account(Struct):
+    age: int
+    user: Login
+    csrf_token: str = ""
+
+
 class Secrets(Struct):
     a: int
     password: str = ""
@@ -211,6 +223,14 @@ class Secrets(Struct):
     pin: str = ""
     cardCVC: str = ""  # noqa: N815
     code: Annotated[str, Meta(extra_json_schema={"format": "password"})] = ""
+    new_pass: str = ""
+    totp: str = ""
+    apiKey: str = ""  # noqa: N815
+    secrets: str = ""
+    passkey: str = ""
+    clientsecret: str = ""
+    csrf_token: str = ""
+    compass: str = ""
     passport: str = ""
     secretary: str = ""
     pinned: str = ""
@@ -221,11 +241,37 @@ async def test_secrets_are_never_shown_again(client: Connect) -> None:
     names = Secrets.__struct_fields__
     invalid = await form(client, Secrets | Invalid, "&".join(f"{name}=x" for name in names))
     shown = {name for name in names if invalid.values[name]}
-    assert shown == {"a", "passport", "secretary", "pinned", "forgot_password"}
+    assert shown == {"a", "passport", "secretary", "pinned", "forgot_password", "csrf_token", "compass"}
     assert (await got(client, Secrets | Invalid, json={"a": "x", "pin": "1"})).values["pin"] == ""
     anything = await got(client, dict[str, int] | Invalid, json={"password": "x", "a": "y"})
     assert dict(anything.values) == {"a": "y"}
     assert Invalid.of(Secrets(1, "s3cret")).values["password"] == ""
+
+
+async def test_neither_are_those_in_other_objects(client: Connect) -> None:
+    user = {"name": "a", "password": "hunter2", "keys": [{"id": "1", "api_key": "k"}]}
+    shown = {"name": "a", "keys": [{"id": "1"}]}
+    sent = {"age": "x", "user": user, "csrf_token": "t"}
+    expected = {"age": "x", "user": shown, "csrf_token": "t"}
+    assert dict((await got(client, Account | Invalid, json=sent)).values) == expected
+    anything = await got(client, dict[str, int] | Invalid, json=sent)
+    assert dict(anything.values) == expected
+    packed = {"content-type": "application/msgpack"}
+    body = msgspec.msgpack.encode({"age": "x", 1: {b"pin": "1", (2, 3): 4}})
+    anything = await got(client, dict[str, int] | Invalid, body=body, headers=packed, msgpack=True)
+    assert dict(anything.values) == {"age": "x", 1: {(2, 3): 4}}
+    made = Invalid.of(Account(1, Login("a", "hunter2", [{"id": "1", "api_key": "k"}])))
+    assert made.values["user"] == '{"name":"a","keys":[{"id":"1"}]}'
+    made = Invalid.of({"user": user, "pin": 1, "tags": ["a", 1, {"pin": 1}]}, otp="1")
+    assert dict(made.values) == {"user": '{"name":"a","keys":[{"id":"1"}]}', "tags": ["a", "1", "{}"]}
+
+
+async def test_what_is_too_deep_to_be_looked_through_is_not_shown(client: Connect) -> None:
+    deep: Any = {"password": "hunter2"}
+    for _ in range(300):
+        deep = [deep]
+    invalid = await got(client, dict[str, int] | Invalid, json={"a": deep})
+    assert "hunter2" not in str(dict(invalid.values))
 
 
 async def test_a_file_is_never_shown_again(client: Connect) -> None:
@@ -385,6 +431,28 @@ def test_a_form_can_be_made_of_an_object() -> None:
     assert dict(Invalid.of(Model(name="Ada")).values) == {"name": "Ada", "pin": ""}
     assert dict(Invalid.of({"a": 1, "b": None}).values) == {"a": "1", "b": ""}
     assert dict(Invalid.of(Upload("abc", File("a", "b"))).values) == {"title": "abc", "picture": ""}
+
+
+class Sparse(Struct, omit_defaults=True, rename="kebab"):
+    user_name: str = "ada"
+    tags: list[str] | UnsetType = UNSET
+
+
+class Row(Struct, array_like=True):
+    x: int
+    y: str = "b"
+
+
+def test_an_object_is_shown_as_it_is_whatever_is_left_out_when_it_is_sent() -> None:
+    assert dict(Invalid.of(Sparse()).values) == {"user-name": "ada", "tags": []}
+    assert dict(Invalid.of(Row(1)).values) == {"x": "1", "y": "b"}
+
+
+def test_a_field_has_its_name_in_the_class_and_that_in_the_request() -> None:
+    for name in ("user_name", "user-name"):
+        made = Invalid.of(Sparse, **{name: "eve"}).add(name, "Is taken.")
+        assert made.values["user-name"] == "eve"
+        assert told(made) == {"user-name": [("form", "user-name", "invalid")]}
 
 
 def test_some_of_its_values_can_be_given() -> None:

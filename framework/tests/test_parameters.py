@@ -479,6 +479,14 @@ def mistake(annotation: Any, path: str = "/", method: str = "GET", default: Any 
         ({"annotation": Header[str] | None}, "has a marker inside of its type"),
         ({"annotation": Header}, "has a marker without a type. Write Header[str]."),
         ({"annotation": str, "path": "/<int:x>"}, "gives int, but"),
+        (
+            {"annotation": Annotated[int, Meta(min_length=5)], "path": "/<int:x>"},
+            "which is no data, for msgspec says: Can only set `min_length` on a str",
+        ),
+        (
+            {"annotation": Path[Annotated[int, Meta(min_length=5)] | None], "path": "/<int:x>"},
+            "msgspec says: Can only set `min_length` on a str",
+        ),
         ({"annotation": int, "path": "/<y>"}, "has a parameter y, but"),
     ],
 )

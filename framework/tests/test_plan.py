@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import linecache
+import subprocess
 import sys
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 
 from asgistar import App, Created, Header, In, Include, Meta, Route, Struct
+from asgistar.views.asking import Asking
 
 if TYPE_CHECKING:
     from framework.tests.conftest import Client, Connect
@@ -160,6 +163,37 @@ async def test_first_requests_in_several_threads_at_once_have_one_plan() -> None
     assert not errors
     assert not hasattr(plans[0], "ran")
     assert set(map(id, written)) == {id(plan.source) for plan in plans}
+
+
+async def test_lines_of_a_function_stay_when_another_of_the_same_source_ends(client: Connect) -> None:
+    (plan,) = App([Route("/<int:id>", "GET", archive_of)]).router.endpoints[0].handlers.values()
+    kept, other = plan.source.compiled(), plan.source.compiled()
+    del other
+    gc.collect()
+    assert linecache.getline(kept.__code__.co_filename, 1).startswith("async def plan_of_archive_of(")
+
+
+def test_what_was_missing_while_a_plan_was_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    (plan,) = App([Route("/<int:id>", "GET", archive_of)]).router.endpoints[0].handlers.values()
+
+    def failing(*given: Any) -> None:
+        raise AttributeError("nothing of that name")
+
+    monkeypatch.setattr(Asking, "write", failing)
+    with pytest.raises(AttributeError, match="nothing of that name"):
+        plan.run  # noqa: B018
+
+
+def test_views_are_written_with_assertions_switched_off() -> None:
+    lines = [
+        "from asgistar import App, Route",
+        "from asgistar.testing import TestClient",
+        "async def view(id: int, page: int = 1) -> list[int]: return [id, page]",
+        "with TestClient(App([Route('/<int:id>', 'GET', view)])) as client:",
+        "    print(client.get('/7?page=3').json())",
+    ]
+    ran = subprocess.run([sys.executable, "-O", "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("[7, 3]\n", "")
 
 
 async def archive_of(id: int, page: int = 1) -> list[int]:

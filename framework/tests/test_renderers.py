@@ -199,6 +199,15 @@ async def test_a_page_of_a_renderer_has_the_headers_of_the_problem(client: Conne
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
+async def test_what_an_error_varies_by_is_told_beside_what_the_renderer_chooses_by(client: Connect) -> None:
+    async def view() -> None:
+        raise NotFound(headers={"Vary": "Cookie, Accept"})
+
+    for errors, vary in ((Negotiating(), "accept, Cookie"), (ProblemDetails(), "Cookie, Accept")):
+        answer = await client(Route("/", "GET", view), errors=errors).get("/")
+        assert (answer.status, answer.headers["vary"]) == (404, vary)
+
+
 async def test_a_renderer_may_send_the_client_elsewhere(client: Connect) -> None:
     ask = client(PAGED, errors=Negotiating())
     answer = await ask.get("/1", headers=BROWSER)
@@ -241,6 +250,10 @@ def test_what_a_renderer_can_not_be_given_is_a_mistake() -> None:
         def render(self, problem, name):  # type: ignore[no-untyped-def, override]
             return b""
 
+    class Unnamed(Shaped):
+        def render(self, problem: Problem, request: Request, /) -> bytes:
+            return b""
+
     class Waiting(Shaped):
         async def render(self, problem: Problem) -> bytes:
             return b""
@@ -252,6 +265,7 @@ def test_what_a_renderer_can_not_be_given_is_a_mistake() -> None:
     for renderer, says in (
         (Wrong(), "name of .*render.* is str; whatever makes errors is given Request, Headers, Cookies"),
         (Untyped(), "name of .*render.* is no type"),
+        (Unnamed(), "request of .*render.* is given by name: write no slash after it"),
         (Waiting(), "can't wait. Make it `def`"),
         (Deaf(), "needs a parameter for the problem"),
     ):

@@ -211,6 +211,11 @@ async def test_only_what_is_declared_is_sent(annotation: Any, value: Any, json: 
     assert answer.json == json
 
 
+async def test_what_stands_beyond_a_tuple_is_not_sent(client: Connect) -> None:
+    answer = await returned(client, tuple[Note, int], (Note("a"), 1, "1234"))
+    assert (answer.status, b"1234" in answer.body) == (500, False)
+
+
 async def test_a_dataclass_keeps_its_defaults(client: Connect) -> None:
     async def echo(item: Item) -> Item:
         return item

@@ -53,6 +53,13 @@ async def test_a_page_has_values_escaped_and_addresses(folder: Path, client: Con
     assert answer.body.decode() == PAGE.format("")
 
 
+async def test_a_page_has_the_status_that_is_said_by_place_or_by_name(folder: Path) -> None:
+    templates = Templates(folder)
+    assert templates("mail.txt", title="a").status == 200
+    assert templates("mail.txt", 404, title="a").status == 404
+    assert templates("mail.txt", status=422, title="a").status == 422
+
+
 async def test_addresses_are_below_the_root_path(folder: Path, client: Connect) -> None:
     templates = Templates([folder], globals={"site": "here"})
     mounted = client(Mount("/v1", App(ROUTES, components=[templates])))

@@ -181,27 +181,32 @@ def inner(info: inspect.Type) -> list[inspect.Type]:
     return [item] if item is not None else []
 
 
-def hashes_numbers(annotation: Any) -> bool:
+def hashes_numbers(annotation: Any, packed: bool = False) -> bool:
     """Whether numbers are in sets, or keys of dicts, in values of a type.
 
     Python's hashes of them aren't seeded: a client can choose numbers that all have the same one, and then
     each is compared to all others.
+
+    Args:
+        packed: values may come as msgpack, in which keys may be arrays of numbers where they may be anything.
     """
     try:
-        return _hashes_numbers(annotation)
+        return _hashes_numbers(annotation, packed)
     except TypeError:  # an annotation that isn't hashable, or no type of data
         return False
 
 
 @lru_cache(1024)
-def _hashes_numbers(annotation: Any) -> bool:
-    return hashes_numbers_in(known_type(annotation))
+def _hashes_numbers(annotation: Any, packed: bool) -> bool:
+    return hashes_numbers_in(known_type(annotation), packed)
 
 
-def hashes_numbers_in(info: inspect.Type, seen: set[int] | None = None) -> bool:
+def hashes_numbers_in(info: inspect.Type, packed: bool = False, seen: set[int] | None = None) -> bool:
     """The same of what msgspec says of the type."""
     seen = set() if seen is None else seen
     info = unwrapped(info)
+    if packed and isinstance(info, inspect.AnyType):
+        return True
     if id(info) in seen:
         return False
     seen.add(id(info))
@@ -213,7 +218,7 @@ def hashes_numbers_in(info: inspect.Type, seen: set[int] | None = None) -> bool:
     if any(not isinstance(each, _WELL_HASHED) and not _is_small(each) for each in hashed):
         return True
     of_fields = [field.type for field in getattr(info, "fields", ())]
-    return any(hashes_numbers_in(each, seen) for each in (*inner(info), *of_fields))
+    return any(hashes_numbers_in(each, packed, seen) for each in (*inner(info), *of_fields))
 
 
 def _is_small(info: inspect.Type) -> bool:

@@ -57,6 +57,9 @@ _SECRET = re.compile(r"auth|cookie|csrf|key|pass|pwd|secret|session|signature|to
 _PLANS = re.compile(r"<asgistar \d+: (.*)>")
 """The files that plans are compiled as, see `views.source`."""
 
+_LOOPS = ("asyncio.base_events", "asyncio.events", "asyncio.runners")
+"""The modules that call what runs in a loop; what has called them only waits for it."""
+
 
 def reply_to(error: Exception, scope: Scope, rendering: Rendering) -> Reply:
     """The response to a request that an error ended, with all that helps to find out why."""
@@ -242,6 +245,8 @@ class Watch:
                 return
             if turned.wait(HELD):
                 continue
+            if self._stopped.is_set():  # who stops it holds the loop, until this has ended
+                return
             if told := _holding(sys._current_frames().get(ident)):
                 logger.warning("%s", told)
             while not turned.wait(HELD) and not self._stopped.is_set():
@@ -252,6 +257,9 @@ def _holding(at: FrameType | None) -> str:
     """What holds the loop, told from its innermost call; empty if it is nothing of the application."""
     own: list[FrameType] = []
     while at is not None and _PLANS.fullmatch(at.f_code.co_filename) is None:
+        if at.f_globals.get("__name__") in _LOOPS:
+            at = None
+            break
         if _is_own(at.f_code.co_filename):
             own.append(at)
         at = at.f_back

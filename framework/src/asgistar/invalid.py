@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 import msgspec
-from msgspec import NODEFAULT, Struct, inspect
+from msgspec import NODEFAULT, UNSET, Struct, inspect
 
 from asgistar.data import codec_of, fields, is_simple, members, takes_many, wire_kind
 from asgistar.errors import ErrorItem, ValidationFailed
@@ -20,8 +20,18 @@ from asgistar.signature import named
 
 T = TypeVar("T", covariant=True)
 
-_SECRET = regex(r"pass(?:word|wd|phrase|code)|(?:^|[^a-z])(?:pwd|secret|pin|otp|cv[cv])(?:$|[^a-z])")
-"""Names of fields whose values are never shown again; upper case in them has become an underscore before."""
+_SECRET = regex(
+    r"pass(?:word|wd|phrase|code)"
+    r"|(?:^|[^a-z])(?:pass|passkey|pwd|(?:client)?secrets?|pin|t?otp|cv[cv]|api_?key)(?:$|[^a-z])"
+)
+"""Names of fields whose values are never shown again; upper case in them has become an underscore before.
+
+Fewer than those that a page of debugging hides, which may hide too much: what is hidden here has to be typed
+again, and a form whose `csrf_token` or `session` isn't in it again can't be sent.
+"""
+
+DEEPEST = 100
+"""So deep in data is looked for secrets; what is below is not shown."""
 
 _HUMP = regex(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -33,12 +43,14 @@ class Shown(Struct, frozen=True):
     """What is shown of a field.
 
     Attributes:
+        name: what it is called in the class.
         many: several texts.
         checkbox: a text if it is checked.
         hidden: nothing ever: it is a secret, or a file.
         default: makes what a new form has in it.
     """
 
+    name: str
     many: bool
     checkbox: bool
     hidden: bool
@@ -55,13 +67,13 @@ class Shown(Struct, frozen=True):
             return self.nothing
         if self.checkbox and isinstance(value, str) and value.strip().lower() in _UNCHECKED:
             return ""
-        return value
+        return without_secrets(value)
 
     def text(self, value: Any) -> Any:
         """What would be typed for a value."""
-        if self.hidden or value is None:
+        if self.hidden or value is None or value is UNSET:
             return self.nothing
-        data = msgspec.to_builtins(value, enc_hook=lambda _: None)
+        data = without_secrets(msgspec.to_builtins(value, enc_hook=lambda _: None))
         return list(map(_text, data)) if self.many and isinstance(data, list) else _text(data)
 
 
@@ -77,14 +89,12 @@ Layout = Mapping[str, Shown]
 """The fields of a type, by their names in the request."""
 
 
+@lru_cache(1024)
 def layout(type: Any) -> Layout | None:
     """What is shown of the fields of a type; None if it has none, and any name may come."""
     if wire_kind(type) != "object":
         return None
     return {field.encode_name: _shown(field) for field in fields(type)}
-
-
-_layout = lru_cache(1024)(layout)
 
 
 def _shown(field: inspect.Field) -> Shown:
@@ -93,6 +103,7 @@ def _shown(field: inspect.Field) -> Shown:
     checkbox = len(kinds) == 1 and isinstance(kinds[0], inspect.BoolType)
     default = None if field.default is NODEFAULT else field.default
     return Shown(
+        name=field.name,
         many=takes_many(info) and is_simple(info),
         checkbox=checkbox,
         hidden=holds_file(info) or (_is_secret(field) and not checkbox),  # "forgot_password" is no secret
@@ -109,9 +120,24 @@ def _is_secret(field: inspect.Field) -> bool:
     return has_secret_name(field.encode_name)
 
 
-def has_secret_name(name: str) -> bool:
-    """Whether a field is called as secrets are."""
-    return _SECRET.search(_HUMP.sub("_", name).lower()) is not None
+def has_secret_name(name: object) -> bool:
+    """Whether a field, or what stands under a key, is called as secrets are."""
+    if isinstance(name, bytes):  # as in msgpack
+        name = name.decode("latin-1")
+    return isinstance(name, str) and _SECRET.search(_HUMP.sub("_", name).lower()) is not None
+
+
+def without_secrets(data: Any, depth: int = 0) -> Any:
+    """Data without what is called as secrets are, wherever that is in it."""
+    if not isinstance(data, dict | list | tuple):
+        return data
+    if depth == DEEPEST:
+        return None
+    if not isinstance(data, dict):
+        return [without_secrets(each, depth + 1) for each in data]
+    return {
+        name: without_secrets(value, depth + 1) for name, value in data.items() if not has_secret_name(name)
+    }
 
 
 class ByField(Mapping[str, T]):
@@ -190,7 +216,7 @@ class Invalid:
 
         Args:
             thing: a class: the form has the defaults of its fields in it; an object: its values.
-            values: of some fields, instead.
+            values: of some fields, instead, by their names in the class or in the request.
 
         Raises:
             TypeError: the class is no type of data with fields.
@@ -198,31 +224,34 @@ class Invalid:
         """
         is_class = isinstance(thing, type)
         cls_of: type = thing if is_class else type(thing)
-        known = _layout(cls_of)
+        known = layout(cls_of)
         if known is None and not isinstance(thing, Mapping):
             raise TypeError(f"Invalid.of takes a Struct, a dataclass or the like, not {named(thing)}.")
         if known is None:
-            return cls({name: _text(msgspec.to_builtins(each)) for name, each in {**thing, **values}.items()})
-        for name in values:
-            if name not in known:
-                raise ValueError(f"There is no field {name!r}. There are {', '.join(known)}.")
+            data = without_secrets(msgspec.to_builtins({**thing, **values}))
+            return cls(
+                {
+                    name: list(map(_text, each)) if isinstance(each, list) else _text(each)
+                    for name, each in data.items()
+                }
+            )
         data = {name: shown.default() for name, shown in known.items()} if is_class else _data(thing)
-        data = {**data, **values}
+        data = {**data, **{_in_request(name, known): value for name, value in values.items()}}
         return cls({name: shown.text(data.get(name)) for name, shown in known.items()}, (), known)
 
     def add(self, field: str, message: str, code: str = "invalid") -> Self:
         """Say what else is wrong, such as a name that is taken.
 
         Args:
-            field: which one; "" if it is no single one.
+            field: which one, by its name in the class or in the request; "" if it is no single one.
             message: for a person.
             code: for programs.
 
         Raises:
             ValueError: there is no such field.
         """
-        if field and self._layout is not None and field not in self._layout:
-            raise ValueError(f"There is no field {field!r}. There are {', '.join(self._layout)}.")
+        if field and self._layout is not None:
+            field = _in_request(field, self._layout)
         path: list[str | int] = [field] if field else []
         self._note({"in": self._where, "path": path, "code": code, "message": message})
         return self
@@ -249,11 +278,20 @@ class Invalid:
         return []
 
 
+def _in_request(name: str, known: Layout) -> str:
+    """The name in the request of a field, whichever of its names this is."""
+    if name in known:
+        return name
+    for encoded, shown in known.items():
+        if shown.name == name:
+            return encoded
+    raise ValueError(f"There is no field {name!r}. There are {', '.join(known)}.")
+
+
 def _data(thing: Any) -> Mapping[str, Any]:
     """The values of an object, by their names in the request."""
     codec = codec_of(type(thing))
     if codec is not None:
         data: dict[str, Any] = msgspec.json.decode(codec.encoder(type(thing))(thing))
         return data
-    made: dict[str, Any] = msgspec.to_builtins(thing, enc_hook=lambda _: None)
-    return made
+    return {field.encode_name: getattr(thing, field.name, None) for field in fields(type(thing))}

@@ -17,6 +17,9 @@ from asgistar.types import Message, Receive, Scope, Send
 
 logger = logging.getLogger("asgistar")
 
+PATIENCE = 1
+"""Seconds that a mounted application has to end once it is cancelled."""
+
 
 class MountFailed(Exception):
     """A mounted application can't start or stop."""
@@ -69,26 +72,32 @@ class Mounted:
         Raises:
             MountFailed: it has failed, or there is none for too long.
         """
+        assert self._task is not None
         self._to_app.put_nowait({"type": type})
         seconds = self._mount.lifespan_timeout
         try:
             answer = await asyncio.wait_for(self._from_app.get(), seconds)
         except TimeoutError:
+            self._task.cancel()
             raise MountFailed(
                 f"{self._mount} hasn't answered {type} for {seconds:g} seconds. An application that has no "
                 "lifespan must return or raise; if it needs longer, give its Mount a lifespan_timeout=…."
             ) from None
         if answer is not None and answer["type"] == f"{type}.failed":
-            raise MountFailed(answer.get("message", ""))
+            raise MountFailed(
+                answer.get("message")
+                or f"{self._mount} answered {type} with {type}.failed, and says no more."
+            )
         return answer
 
     async def _end(self) -> None:
         """Wait for its end; what takes too long is cancelled."""
         assert self._task is not None
-        _, late = await asyncio.wait({self._task}, timeout=self._mount.lifespan_timeout)
-        for task in late:
-            task.cancel()
-            await asyncio.wait({task}, timeout=self._mount.lifespan_timeout)
+        if not self._task.cancelling():
+            _, late = await asyncio.wait({self._task}, timeout=self._mount.lifespan_timeout)
+            for task in late:
+                task.cancel()
+        await asyncio.wait({self._task}, timeout=PATIENCE)
 
     async def _run(self) -> None:
         async def send(message: Message) -> None:
@@ -116,7 +125,10 @@ async def live(scope: Scope, receive: Receive, send: Send, parts: Iterable[Any])
         if not isinstance(error, ConfigurationError | MountFailed):
             logger.error("The application can't start", exc_info=error)
         tell(scope, error)
-        await _stop(started)
+        try:
+            await _stop(started)
+        except Exception as late:
+            logger.error("What had started can't stop well", exc_info=late)
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     await send({"type": "lifespan.startup.complete"})

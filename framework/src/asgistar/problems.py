@@ -140,6 +140,12 @@ class Rendering:
         arguments = list(signature.arguments.values())
         if not arguments:
             raise ConfigurationError(f"{signature.where} makes errors: it needs a parameter for the problem.")
+        for each in arguments[1:]:
+            if not each.keyword:
+                raise ConfigurationError(
+                    f"The parameter {each.name} of {signature.where} is given by name: write no slash after "
+                    "it."
+                )
         self._asked = [(each.name, _maker(each, signature, given)) for each in arguments[1:]]
         self._renderer = renderer
         self._content_type = renderer.media_type.encode("latin-1")
@@ -162,9 +168,10 @@ class Rendering:
             else:
                 content = made
                 own = [(b"content-type", self._content_type), (b"content-length", b"%d" % len(content))]
-            varies = [*self._varies, *filter(None, [problem.headers.get("vary")])]
-            if varies:
-                own = varied(own, *varies)
+            said = "" if headers is None else headers.get("vary", "")
+            for each in (*self._varies, *said.split(",")):
+                if name := each.strip():
+                    own = varied(own, name)
         except Exception:  # a member that can't be encoded; no header; a renderer of the application
             logger.exception("%r can't be sent", problem)
             return DETAILS.reply(InternalServerError(), scope)

@@ -87,13 +87,13 @@ class Templates:
             bound._url_for = url_for
         return bound
 
-    def __call__(self, template: str, status: int = 200, /, **context: Any) -> HTML:
+    def __call__(self, template: str, /, status: int = 200, **context: Any) -> HTML:
         """A page.
 
         Args:
             template: its name.
             status: of the response.
-            context: what the template is made with.
+            context: what the template is made with; a name in it can't be `status`, which is the response's.
 
         Raises:
             jinja2.TemplateError: there is no such template, or it is wrong.

@@ -6,7 +6,7 @@ import datetime
 import io
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,6 +205,23 @@ def test_a_key_goes_where_the_document_has_it(url: str) -> None:
         assert (client.who.key(), client.who.me()) == ("k", "Bearer a")
     with Client(url) as client, pytest.raises(Unauthorized, match="Who are you"):
         client.who.me()
+
+
+class Asked(httpx.Auth):
+    """Waits for a token."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        request.headers["authorization"] = "Bearer asked"
+        yield request
+
+
+async def test_a_way_with_a_flow_of_its_own_stands_alone(url: str) -> None:
+    with pytest.raises(TypeError, match="Asked can't be one of several ways"):
+        AsyncClient(url, auth=[Asked(), ApiKey("k")])
+    async with AsyncClient(url, auth=[Asked()]) as client:
+        assert await client.who.me() == "Bearer asked"
+        with pytest.raises(TypeError, match="Asked can't open a WebSocket"):
+            await client.live.chat(room="a")
 
 
 def test_a_client_says_what_there_is(client: Client) -> None:

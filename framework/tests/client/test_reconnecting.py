@@ -152,6 +152,8 @@ def test_the_wait_grows_to_its_longest_unless_the_server_says_how_long() -> None
         assert least <= wait <= least * 1.25
     with pytest.raises(httpx.ReadError):
         course.broken(error)
+    endless = Course(response, Reconnect(attempts=2000, delay=1, longest=3))
+    assert max(endless.broken(error) for _ in range(2000)) <= 3.75
     assert [event.data for event in course.feed(b"retry: 5000\ndata: a\n\n")] == ["a"]
     assert 5 <= course.broken(error) <= 6.25
     for said, least in ((b"0", 0.1), (b"999999999", 300.0)):

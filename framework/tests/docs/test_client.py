@@ -188,6 +188,12 @@ NO_SIGNAL = "const signal = undefined;"
             None,
         ),
         (["broken('data: 1\\n\\n')", "new Response('gone', { status: 410 })"], [1], [None] * 2, "gone"),
+        (
+            ["broken('data: 1\\n\\n')", "new Response('<p>', { headers: { 'content-type': 'text/html' } })"],
+            [1],
+            [None] * 2,
+            "The server gave events before, and gives text/html now.",
+        ),
         (["broken('data: 1\\n\\n')", "broken('')"], [1], [None] * 4, "network error"),
         (["new Response('data: 1\\n\\n', { headers })"], [1], [None], None),
     ],

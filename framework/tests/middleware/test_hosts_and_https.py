@@ -118,6 +118,8 @@ async def test_a_request_over_http_is_sent_to_https(
 async def test_a_request_over_https_passes(ask: Ask) -> None:
     assert (await ask(https_redirect(), scope={"scheme": "https"})).body == b"hello"
     assert (await ask(https_redirect(exempt=["/health/"]), path="/health/")).body == b"hello"
+    below = {"root_path": "/v1"}
+    assert (await ask(https_redirect(exempt=["/health/"]), path="/v1/health/", scope=below)).body == b"hello"
 
 
 async def test_the_path_is_quoted_where_the_server_does_not_say_how_it_came(ask: Ask) -> None:

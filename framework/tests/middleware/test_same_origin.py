@@ -70,6 +70,8 @@ async def test_a_browser_says_of_which_site_a_page_is(site: str, refused: bool, 
         (OURS, "example.com:8443", True),
         ("https://example.com:8443", "example.com", True),
         ("http://example.com:443", "example.com", True),
+        ("chrome-extension://example.com", "example.com", True),
+        ("ws://example.com", "example.com", True),
         ("https://evil.example", "example.com", True),
         ("https://example.com.evil.example", "example.com", True),
         ("https://evilexample.com", "example.com", True),
@@ -106,6 +108,8 @@ async def test_paths_that_are_exempt_may_be_asked_by_all(ask: Ask) -> None:
     fields = {"sec_fetch_site": "cross-site", "origin": "https://evil.example"}
     assert not await is_refused(ask, path="/saml/acs?a=b", **fields)
     assert await is_refused(ask, path="/saml/acs/", **fields)
+    assert not await is_refused(ask, path="/v1/saml/acs", scope={"root_path": "/v1"}, **fields)
+    assert await is_refused(ask, path="/v1/saml/acs", **fields)
 
 
 @pytest.mark.parametrize(

@@ -85,14 +85,27 @@ class ApiKey(httpx.Auth):
         yield request
 
 
+_FLOWS = (httpx.Auth.sync_auth_flow, httpx.Auth.async_auth_flow)
+
+
 class Several(httpx.Auth):
     """Several ways to say who it is, for one request.
 
     Args:
         ways: all of them, in the order in which they change a request.
+
+    Raises:
+        TypeError: one has more than its `auth_flow`, which is all that can be mixed with others.
     """
 
     def __init__(self, ways: Sequence[httpx.Auth]) -> None:
+        for each in ways:
+            kind = type(each)
+            if (kind.sync_auth_flow, kind.async_auth_flow) != _FLOWS:
+                raise TypeError(
+                    f"{kind.__name__} can't be one of several ways: it has a sync_auth_flow or an "
+                    "async_auth_flow of its own. Give it alone, or write an auth_flow instead."
+                )
         self._ways = ways
         self.requires_request_body = any(each.requires_request_body for each in ways)
         self.requires_response_body = any(each.requires_response_body for each in ways)

@@ -48,12 +48,14 @@ class Course:
     """A stream over all its connections: JSON lines, which have one, or events.
 
     Args:
-        response: the first answer.
+        response: the first answer, which is such a stream.
         reconnect: when to ask for it again; None for never.
     """
 
     def __init__(self, response: httpx.Response, reconnect: Reconnect | None) -> None:
-        self._parser: Events | JSONLines = parser(response) or JSONLines()
+        found = parser(response)
+        assert found is not None
+        self._parser = found
         _be_patient(response)
         self._reconnect = reconnect
         self._failed = 0
@@ -111,7 +113,7 @@ class Course:
             return None
         retry = self._parser.retry
         first = policy.delay if retry is None else min(max(retry / 1000, BOUNDS[0]), BOUNDS[1])
-        wait = min(first * 2.0**self._failed, max(first, policy.longest))
+        wait = min(first * 2.0 ** min(self._failed, 32), max(first, policy.longest))
         self._failed += 1
         return wait * random.uniform(1, 1.25)
 

@@ -108,6 +108,14 @@ function joined(value: unknown, part: Part): string {
 /** What is known of a stream of events over all its connections. */
 type Course = { id: string; retry: number | undefined; failed: number };
 
+/** Refuse what isn't events, where there were some. */
+function refuseOthers(response: Response): void {
+  const media = (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+  if (response.status === 204 || media === "text/event-stream") return;
+  void response.body?.cancel();
+  throw new Error(`The server gave events before, and gives ${media || "something else"} now.`);
+}
+
 /** Wait so many milliseconds, unless it is aborted. */
 function pause(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -310,6 +318,7 @@ class Sender {
         if (course.id) headers.set("last-event-id", String.fromCharCode(...new TextEncoder().encode(course.id)));
         try {
           next = response = await this.send(call, given, { ...init, headers });
+          refuseOthers(next);
         } catch (error) {
           const passing = error instanceof Problem ? PASSING.includes(error.status) : error instanceof TypeError;
           if (!passing) throw error;

@@ -36,7 +36,7 @@ OWN_CODES = 3000
 LONGEST = 16_000_000
 """Bytes of a message that is taken."""
 
-OWN = ("accept", "accept-encoding", "connection", "host", "upgrade")
+NOT_OURS = ("accept", "accept-encoding", "connection", "host", "upgrade")
 """Headers of a handshake that are not ours to say, beside those of the protocol itself: `sec-websocket-…`."""
 
 
@@ -92,7 +92,7 @@ class Remote:
         headers = [
             (name, value)
             for name, value in request.headers.multi_items()
-            if name not in OWN and not name.startswith("sec-websocket-")
+            if name not in NOT_OURS and not name.startswith("sec-websocket-")
         ]
 
         class Direct(connect):
@@ -170,7 +170,12 @@ class Remote:
         return WebSocketClosed(self.close_code, self.close_reason)
 
 
-def wire(running: Running | None, request: httpx.Request, timeout: float | None, http: Any) -> Wire:
+def wire(
+    running: Running | None,
+    request: httpx.Request,
+    timeout: float | None,
+    http: httpx.Client | httpx.AsyncClient,
+) -> Wire:
     """A WebSocket to where a request goes.
 
     Args:

@@ -23,8 +23,18 @@ Open = Callable[[], Session]
 
 
 def handshake(request: httpx.Request, protocols: Iterable[str], auth: httpx.Auth | None) -> httpx.Request:
-    """A request for a WebSocket (RFC 6455 §4.1)."""
+    """A request for a WebSocket (RFC 6455 §4.1).
+
+    Raises:
+        TypeError: the authentication waits for something, which can't be done here.
+    """
     if auth is not None:
+        kind, plain = type(auth), httpx.Auth
+        if kind.async_auth_flow != plain.async_auth_flow and kind.sync_auth_flow == plain.sync_auth_flow:
+            raise TypeError(
+                f"{kind.__name__} can't open a WebSocket: it has an async_auth_flow only. Give it an "
+                "auth_flow or a sync_auth_flow too."
+            )
         request = next(auth.sync_auth_flow(request))
     request.headers.update(
         {

@@ -13,6 +13,7 @@ from asgistar.errors import BadRequest, ConfigurationError, Forbidden
 from asgistar.http.fields import value
 from asgistar.http.response import Instead, Redirect, Status, send_reply
 from asgistar.middleware.refusal import refuse
+from asgistar.mounting import below
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
 from asgistar.url import SAFE
 
@@ -27,7 +28,7 @@ def https_redirect(*, host: str | None = None, port: int = 443, exempt: Sequence
     Args:
         host: where to send them; without it, to the host that they asked for.
         port: of HTTPS.
-        exempt: paths that are answered over HTTP too, such as "/health/".
+        exempt: paths that are answered over HTTP too, such as "/health/"; without the root path.
 
     Raises:
         ConfigurationError: a path doesn't begin with a slash, or the port is none.
@@ -55,7 +56,7 @@ class HTTPSRedirect:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request over TLS through, and redirect others."""
         secure = scope["type"] == "lifespan" or scope.get("scheme", "http") in ("https", "wss")
-        if secure or scope["path"] in self.exempt:
+        if secure or below(scope.get("root_path", ""), scope["path"]) in self.exempt:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await refuse(Forbidden("WebSockets are served over TLS: wss://."), scope, receive, send)

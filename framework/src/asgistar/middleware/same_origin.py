@@ -14,7 +14,9 @@ from asgistar.errors import ConfigurationError, Forbidden
 from asgistar.http.fields import value
 from asgistar.middleware.cors import ORIGIN
 from asgistar.middleware.refusal import refuse
+from asgistar.mounting import below
 from asgistar.types import ASGIApplication, Middleware, Receive, Scope, Send
+from asgistar.url import PORTS
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods that change nothing (RFC 9110 §9.2.1); any page may link to what they ask for."""
@@ -22,15 +24,13 @@ SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _OURS = (b"same-origin", b"none")
 """What `Sec-Fetch-Site` says of our pages; and of what a person has typed or has as a bookmark."""
 
-_PORTS = {"http": ":80", "https": ":443"}
-
 
 def same_origin(*, origins: Sequence[str] = (), exempt: Sequence[str] = ()) -> Middleware:
     """Answer 403 to requests of other origins' pages, but for those that only read; also to WebSockets.
 
     Args:
         origins: of other pages that may, as browsers write them: `https://app.example.com`.
-        exempt: paths that pages of any origin may ask, such as "/saml/acs".
+        exempt: paths that pages of any origin may ask, such as "/saml/acs"; without the root path.
 
     Raises:
         ConfigurationError: an origin isn't one, or a path doesn't begin with a slash.
@@ -72,7 +72,8 @@ class SameOrigin:
     def _allows(self, scope: Scope) -> bool:
         headers = scope["headers"]
         site, origin = value(headers, b"sec-fetch-site"), value(headers, b"origin")
-        if site in _OURS or origin in self.origins or scope["path"] in self.exempt:
+        path = below(scope.get("root_path", ""), scope["path"])
+        if site in _OURS or origin in self.origins or path in self.exempt:
             return True
         # A browser always says the origin of a WebSocket (RFC 6455 §4.1), but not always the site.
         if site is not None and (origin is None or scope["type"] == "http"):
@@ -87,6 +88,8 @@ def _is_of(origin: str, host: bytes | None) -> bool:
     The scheme isn't compared: a proxy may have ended TLS before us.
     """
     scheme, _, authority = origin.lower().partition("://")
-    port = _PORTS.get(scheme, "")
+    if scheme not in ("http", "https"):
+        return False
+    port = f":{PORTS[scheme]}"
     named = (host or b"").decode("latin-1").lower()
     return authority != "" and authority.removesuffix(port) == named.removesuffix(port)

@@ -222,10 +222,10 @@ class Mount(Entry):
         path: without a slash at its end, or empty for everything.
         app: any ASGI application.
         name: `url_for` makes the address of the mount itself.
-        lifespan_timeout: seconds that it may take to start, and to stop.
+        lifespan_timeout: seconds that it may take to start, and to stop; more than 0.
 
     Raises:
-        ConfigurationError: the path isn't of the grammar.
+        ConfigurationError: the path isn't of the grammar, or the timeout is no number of seconds.
     """
 
     __slots__ = ("app", "lifespan_timeout")
@@ -240,6 +240,11 @@ class Mount(Entry):
             raise ConfigurationError(f"{self}: write the path of a mount without the slash at its end.")
         if not callable(app):
             raise ConfigurationError(f"{self}: {app!r} is not an ASGI application.")
+        seconds: object = lifespan_timeout
+        if not (isinstance(seconds, int | float) and 0 < seconds < float("inf")):
+            raise ConfigurationError(
+                f"{self}: lifespan_timeout is {lifespan_timeout!r}; it must be a number of seconds above 0."
+            )
 
 
 class Include(Entry):

@@ -11,17 +11,14 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import UNSET, Struct, inspect
 
 from asgistar.data import (
-    alternatives,
     codec_of,
     fields,
-    is_limited,
     known_type,
     minds_unknown,
     takes_many,
-    type_info,
 )
 from asgistar.errors import BadRequest, ConfigurationError, ErrorItem, NotFound, Problem, ValidationFailed
 from asgistar.http.reading import MSGPACK, read_cookies, read_headers, read_query
@@ -31,7 +28,7 @@ from asgistar.validation.errors import errors_of, told
 from asgistar.views.bodies import Content, form_field, write_body, write_form
 from asgistar.views.defaults import can_change
 from asgistar.views.lax import finite, is_fraction
-from asgistar.views.parameters import Input, wire_names
+from asgistar.views.parameters import Input, is_settled, wire_names
 from asgistar.views.rejected import INVALID, Rejected, decoded
 from asgistar.views.source import Source
 from asgistar.views.unit import Unit
@@ -120,7 +117,7 @@ class Asking:
                 if each.where == "path":
                     index = indexes[each.name]
                     unit.given[each.argument] = f"values[{index}]"
-                    if not _settled(each.type, self.endpoint.slots[index].kind.type):
+                    if not is_settled(each.type, self.endpoint.slots[index].kind.type):
                         items[each.name] = f"values[{index}]"
                         unsettled.append(each)
             lines += self._scalars("path", unit, unsettled)
@@ -281,13 +278,14 @@ class Asking:
         content = parts.get("body")
         if content is not None:
             try:
-                parts["body"] = decoded(content, packed)
+                (type,) = (group.type for group in self.groups if group.where == "body")
+                parts["body"] = decoded(content, packed, type, error)
             except BadRequest as malformed:
                 return malformed
         found: list[ErrorItem] = []
         known = error if len(self.groups) == 1 else None
         for group in self.groups:
-            if group.where == "body" and not content:
+            if group.where == "body" and (not content or parts["body"] is UNSET):
                 continue
             strict = group.where == "body"
             found += errors_of(group.type, parts[group.where], group.where, strict, group.names, known)
@@ -319,14 +317,3 @@ def _types(each: Input) -> dict[str, inspect.Type]:
 
 def _constant(value: Any) -> Callable[[], Any]:
     return partial(deepcopy, value) if can_change(value) else lambda: value
-
-
-def _settled(annotation: Any, given: Any) -> bool:
-    """Whether what a converter gives is what the annotation wants, with nothing left to check."""
-    if annotation is EMPTY or given is None or type_info(given) is None:
-        return True
-    members = alternatives(annotation)
-    same = any(
-        member is Any or (isinstance(member, type) and issubclass(given, member)) for member in members
-    )
-    return same and not is_limited(annotation)

@@ -54,7 +54,11 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
         What it may be; and the expression that makes a value of the bytes `content`, empty if `body` is read
         as it is.
     """
-    limit = options.get("body_limit", HASHED_LIMIT if hashes_numbers(body.type) else BODY_LIMIT)
+    packs = options.get("msgpack", False)
+    codec = codec_of(body.type)
+    # What a codec makes of msgpack is decoded as Any before.
+    hashes = hashes_numbers(body.type, packs) or (packs and codec is not None)
+    limit = options.get("body_limit", HASHED_LIMIT if hashes else BODY_LIMIT)
     required = body.default is EMPTY
     source.give(default=body.default)
     default = "default"
@@ -74,14 +78,12 @@ def write_body(source: Source, body: Input, signature: Signature, options: Optio
         if not required:
             source.write("body = body or default")
         return Content(("*/*",), False), ""
-    packs = options.get("msgpack", False)
     arguments = f"scope, receive, {limit}, {required}"
     if packs:
         source.write(f"content, packed = await read_packed({arguments})", read_packed=read_packed)
         source.give(unpack=_unpacker(body.type))
     else:
         source.write(f"content = await read_json({arguments})", read_json=read_json)
-    codec = codec_of(body.type)
     source.give(
         decode=codec.decoder(body.type) if codec is not None else msgspec.json.Decoder(body.type).decode
     )

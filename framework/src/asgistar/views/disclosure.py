@@ -47,7 +47,11 @@ def checker(info: inspect.Type, made: dict[type, Check] | None = None) -> Check 
         checks = [checker(each, made) or _anything for each in info.item_types]
         if all(check is _anything for check in checks):
             return None
-        return lambda value: all(check(each) for check, each in zip(checks, value, strict=False))
+        return lambda value: (
+            isinstance(value, list | tuple)
+            and len(value) == len(checks)
+            and all(check(each) for check, each in zip(checks, value, strict=True))
+        )
     if isinstance(info, inspect.DictType):
         of_values = _of_items(checker(info.value_type, made))
         return of_values and (lambda value: isinstance(value, dict) and of_values(value.values()))
@@ -56,50 +60,6 @@ def checker(info: inspect.Type, made: dict[type, Check] | None = None) -> Check 
         if members:
             return lambda value: not _discloses(value) or any(check(value) for check in members)
     return None
-
-
-def classes_of(info: inspect.Type) -> tuple[type, ...]:
-    """The classes of values of a type that has no objects in it; none, if any value at all is one.
-
-    What is in a list or a dict is as it is: a look at each would cost more than it finds.
-    """
-    found: dict[type, None] = {}
-    for each in members(info):
-        classes = _KINDS.get(type(each), ())
-        if isinstance(each, inspect.LiteralType):
-            classes = tuple(map(type, each.values))
-        elif isinstance(each, inspect.EnumType):
-            classes = (each.cls,)
-        if not classes:
-            return ()
-        found |= dict.fromkeys(classes)
-    return tuple(found)
-
-
-_ARRAY = (list, tuple, set, frozenset)
-
-_KINDS: Mapping[type[inspect.Type], tuple[type, ...]] = {
-    inspect.NoneType: (type(None),),
-    inspect.BoolType: (bool,),
-    inspect.IntType: (int,),
-    inspect.FloatType: (float, int),
-    inspect.StrType: (str,),
-    inspect.BytesType: (bytes, bytearray, memoryview),
-    inspect.ByteArrayType: (bytes, bytearray, memoryview),
-    inspect.DecimalType: (Decimal,),
-    inspect.UUIDType: (UUID,),
-    inspect.DateTimeType: (datetime,),
-    inspect.DateType: (date,),
-    inspect.TimeType: (time,),
-    inspect.TimeDeltaType: (timedelta,),
-    inspect.DictType: (dict,),
-    inspect.ListType: _ARRAY,
-    inspect.SetType: _ARRAY,
-    inspect.FrozenSetType: _ARRAY,
-    inspect.VarTupleType: _ARRAY,
-    inspect.CollectionType: _ARRAY,
-    inspect.TupleType: _ARRAY,
-}
 
 
 def _anything(value: Any) -> bool:
@@ -168,3 +128,47 @@ def opened(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [opened(each) for each in value]
     return value
+
+
+def classes_of(info: inspect.Type) -> tuple[type, ...]:
+    """The classes of values of a type that has no objects in it; none, if any value at all is one.
+
+    What is in a list or a dict is as it is: a look at each would cost more than it finds.
+    """
+    found: dict[type, None] = {}
+    for each in members(info):
+        classes = _KINDS.get(type(each), ())
+        if isinstance(each, inspect.LiteralType):
+            classes = tuple(map(type, each.values))
+        elif isinstance(each, inspect.EnumType):
+            classes = (each.cls,)
+        if not classes:
+            return ()
+        found |= dict.fromkeys(classes)
+    return tuple(found)
+
+
+_ARRAY = (list, tuple, set, frozenset)
+
+_KINDS: Mapping[type[inspect.Type], tuple[type, ...]] = {
+    inspect.NoneType: (type(None),),
+    inspect.BoolType: (bool,),
+    inspect.IntType: (int,),
+    inspect.FloatType: (float, int),
+    inspect.StrType: (str,),
+    inspect.BytesType: (bytes, bytearray, memoryview),
+    inspect.ByteArrayType: (bytes, bytearray, memoryview),
+    inspect.DecimalType: (Decimal,),
+    inspect.UUIDType: (UUID,),
+    inspect.DateTimeType: (datetime,),
+    inspect.DateType: (date,),
+    inspect.TimeType: (time,),
+    inspect.TimeDeltaType: (timedelta,),
+    inspect.DictType: (dict,),
+    inspect.ListType: _ARRAY,
+    inspect.SetType: _ARRAY,
+    inspect.FrozenSetType: _ARRAY,
+    inspect.VarTupleType: _ARRAY,
+    inspect.CollectionType: _ARRAY,
+    inspect.TupleType: _ARRAY,
+}

@@ -40,9 +40,9 @@ class Handler:
         self.units = units
         self.raises = raises
 
-    def __getattr__(self, name: str) -> Run:
+    def __getattr__(self, name: str) -> Any:
         if name != "run":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # tells of what was missing inside of a property, too
         return self.compiled()
 
     @property

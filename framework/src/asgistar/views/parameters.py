@@ -18,6 +18,7 @@ from asgistar.data import (
     alternatives,
     codec_of,
     fields,
+    is_limited,
     is_simple,
     own_class,
     type_info,
@@ -163,7 +164,7 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
             rejected,
         )
 
-    in_path = [slot.name for slot in endpoint.slots]
+    in_path = {slot.name: slot.kind.type for slot in endpoint.slots}
     if argument.name in endpoint.defaults and marker is None:
         return of("defaults")
     if marker is not None and marker.where == "path":
@@ -173,8 +174,10 @@ def _input(endpoint: Endpoint, method: str, signature: Signature, argument: Argu
                 signature,
                 f"is to come from the path, but {endpoint.entry} has no parameter of that name",
             )
+        _check_slot(annotation, in_path[marker.name or argument.name], argument, signature)
         return of("path", marker.name)
     if marker is None and argument.name in in_path:
+        _check_slot(annotation, in_path[argument.name], argument, signature)
         return of("path")
     if marker is None and given(annotation) is not None:
         return of("given")
@@ -286,6 +289,32 @@ def _misplaced(argument: Argument, signature: Signature) -> ConfigurationError:
         "takes what is Invalid, but that is for a type with fields in a form, a body or the query. Write "
         "`Form[SignUp | Invalid]`, for example",
     )
+
+
+def is_settled(annotation: Any, given: Any) -> bool:
+    """Whether what a converter gives is what the annotation wants, with nothing left to check."""
+    if annotation is EMPTY or given is None or type_info(given) is None:
+        return True
+    members = alternatives(annotation)
+    same = any(
+        member is Any or (isinstance(member, type) and issubclass(given, member)) for member in members
+    )
+    return same and not is_limited(annotation)
+
+
+def _check_slot(annotation: Any, given: Any, argument: Argument, signature: Signature) -> None:
+    """See that what a converter leaves open of a type can be checked.
+
+    Args:
+        given: the type of what the converter gives.
+    """
+    # PERF: most annotations are classes, and in those there is nothing to find.
+    if isinstance(annotation, type) or is_settled(annotation, given):
+        return
+    if reason := why_no_data(annotation):
+        raise _error(
+            argument, signature, f"is {named(annotation)}, which is no data, for msgspec says: {reason}"
+        )
 
 
 def _check_fields(annotation: Any, argument: Argument, signature: Signature, where: str) -> None:

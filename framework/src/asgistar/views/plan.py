@@ -5,14 +5,15 @@ It becomes Python source, see `views.writing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 from threading import Lock
 
 from asgistar.data import codec_of
 from asgistar.routing.endpoint import Endpoint
 from asgistar.views.bodies import Content
 from asgistar.views.handler import Handler, Run, raised
-from asgistar.views.hooking import Hooked, hooks_of
+from asgistar.views.hooking import hooks_of
 from asgistar.views.making import Around
 from asgistar.views.parameters import Input, is_stream
 from asgistar.views.returns import Returns, returns
@@ -40,43 +41,31 @@ class Plan(Handler):
         ConfigurationError: a parameter can come from nowhere, or what is returned can't be sent.
     """
 
-    __slots__ = ("_around", "_endpoint", "_first", "_hooks", "_method", "_of_hooks", "_written", "returns")
+    __slots__ = ("_written", "returns")
 
     def __init__(self, endpoint: Endpoint, method: str, around: Around) -> None:
         signature = endpoint.signatures[method]
         units = Units(endpoint, method, around.components)
-        self._hooks: Sequence[Hooked] = hooks_of(endpoint, units, around)
-        self._of_hooks = len(units.all)
+        hooks = hooks_of(endpoint, units, around)
+        of_hooks = len(units.all)
         units.add_guards(signature)
-        self._first = len(units.all)
+        first = len(units.all)
         units.add_view(signature)
-        problems = [problem for each in self._hooks for problem in each.hook.raises]
+        problems = [problem for each in hooks for problem in each.hook.raises]
         super().__init__(units.all, raised(endpoint, units.all, problems))
         self.returns: Returns = returns(signature)
-        self._endpoint, self._method, self._around = endpoint, method, around
+        write = partial(Written, endpoint, method, around, hooks, units.all, of_hooks, first, self.returns)
         # PERF: a thousand routes start in half the time if each is written when its first request comes.
-        self._written = None if _is_sound(units.all) else self._write()
-
-    def _write(self) -> Written:
-        return Written(
-            self._endpoint,
-            self._method,
-            self._around,
-            self._hooks,
-            self.units,
-            self._of_hooks,
-            self._first,
-            self.returns,
-        )
+        self._written: Written | partial[Written] = write if _is_sound(units.all) else write()
 
     @property
     def written(self) -> Written:
         """What it has become; in whichever threads the first requests come, this is written once."""
-        written = self._written
-        if written is None:
+        if isinstance(self._written, partial):
             with _writing:
-                written = self._written = self._written or self._write()
-        return written
+                if isinstance(self._written, partial):  # no other thread was first
+                    self._written = self._written()
+        return self._written
 
     @property
     def source(self) -> Source:

@@ -10,10 +10,12 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
+from msgspec import UNSET
 
 from asgistar.data import codec_of
 from asgistar.errors import BadRequest
-from asgistar.invalid import Invalid, has_secret_name, layout
+from asgistar.invalid import Invalid, layout, without_secrets
+from asgistar.routing.options import HASHED_LIMIT
 from asgistar.validation.errors import errors_of, told, unreadable
 
 INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -34,8 +36,19 @@ def split(annotation: Any) -> tuple[Any, bool]:
     return (Union[others] if others else Invalid), True  # noqa: UP007
 
 
-def decoded(content: bytes, packed: bool = False) -> Any:
+def decoded(content: bytes, packed: bool, type: Any, error: Exception) -> Any:
     """The data in a body that isn't what it should be.
+
+    Args:
+        content: the body.
+        packed: it is msgpack.
+        type: what it was to become.
+        error: what it, or another part of the request, was refused with.
+
+    Returns:
+        None if there is none; UNSET if it is too large to be read without its type: keys in msgpack may be
+        arrays, and a client can choose numbers for them that take time as `HASHED_LIMIT` says. (A codec's
+        were read without it before.)
 
     Raises:
         BadRequest: it can't be read at all.
@@ -43,6 +56,10 @@ def decoded(content: bytes, packed: bool = False) -> Any:
     if not content:
         return None
     try:
+        if packed and len(content) > HASHED_LIMIT and codec_of(type) is None:
+            if isinstance(error, INVALID) and not isinstance(error, msgspec.ValidationError):
+                raise error
+            return UNSET
         return msgspec.msgpack.decode(content) if packed else msgspec.json.decode(content)
     except (*INVALID, ValueError) as malformed:
         kind = "msgpack" if packed else "JSON"
@@ -87,14 +104,16 @@ class Rejected:
         Raises:
             BadRequest: it can't be read at all.
         """
-        data = decoded(content, packed)
+        data = decoded(content, packed, self._type, error)
+        if data is UNSET:
+            return Invalid({}, [told(error, self._where)], self._layout, self._where)
         return self._made(error, data, data if isinstance(data, dict) else {}, strict=True)
 
     def _made(self, error: Exception, data: Any, shown: Mapping[str, Any], strict: bool) -> Invalid:
         items = errors_of(self._type, data, self._where, strict, self._names, error)
         known = self._layout
         if known is None:
-            shown = {name: value for name, value in shown.items() if not has_secret_name(name)}
+            shown = without_secrets(shown)
         else:
             shown = {name: known[name].typed(value) for name, value in shown.items() if name in known}
         return Invalid(shown, items or [told(error, self._where)], known, self._where)

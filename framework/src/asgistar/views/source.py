@@ -27,17 +27,16 @@ class Source:
         title: what it is for, for tracebacks.
 
     Attributes:
-        file: what tracebacks call it.
         depth: how deep the next line is indented.
     """
 
-    __slots__ = ("_function", "_lines", "_names", "depth", "file")
+    __slots__ = ("_function", "_lines", "_names", "_title", "depth")
 
     def __init__(self, function: str, parameters: str, title: str) -> None:
         self._function = function
         self._lines = [f"async def {function}({parameters}):"]
         self._names: dict[str, Any] = {}
-        self.file = f"<asgistar {next(_numbers)}: {title}>"
+        self._title = title
         self.depth = 1
 
     def write(self, line: str, deeper: int = 0, /, **names: Any) -> None:
@@ -48,7 +47,8 @@ class Source:
     def give(self, **names: Any) -> None:
         """Note objects that lines speak of."""
         for name, value in names.items():
-            assert self._names.setdefault(name, value) is value, f"{name} would stand for two things."
+            stands = self._names.setdefault(name, value)
+            assert stands is value, f"{name} would stand for two things."
 
     def filled(self, made: str, type: Any) -> str:
         """The expression `made`, whose value is of `type`, with what msgspec may have left out of it."""
@@ -69,10 +69,12 @@ class Source:
             names: further objects that it speaks of.
         """
         text = self.text
+        # Several threads may compile the same at once: the lines of one end without those of another.
+        file = f"<asgistar {next(_numbers)}: {self._title}>"
         names |= self._names
-        exec(compile(text, self.file, "exec"), names)
+        exec(compile(text, file, "exec"), names)
         function = names[self._function]
-        linecache.cache[self.file] = (len(text), None, text.splitlines(True), self.file)
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
         # Tests make many: their lines end with them.
-        weakref.finalize(function, linecache.cache.pop, self.file, None).atexit = False
+        weakref.finalize(function, linecache.cache.pop, file, None).atexit = False
         return function

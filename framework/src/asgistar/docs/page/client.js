@@ -443,6 +443,7 @@ async function* following(response, parse, { attempts, delay, longest, again, si
       const id = String.fromCharCode(...new TextEncoder().encode(course.id));
       try {
         response = await again(id ? { "last-event-id": id } : {});
+        refuseOthers(response);
       } catch (error) {
         const passing = error instanceof ProblemError ? PASSING.includes(error.status) : error instanceof TypeError;
         if (!passing) throw error;
@@ -450,6 +451,14 @@ async function* following(response, parse, { attempts, delay, longest, again, si
       }
     }
   }
+}
+
+/** Refuse what isn't events, where there were some. */
+function refuseOthers(response) {
+  const media = (response.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+  if (response.status === 204 || media === "text/event-stream") return;
+  response.body?.cancel();
+  throw new Error(`The server gave events before, and gives ${media || "something else"} now.`);
 }
 
 /** Wait so many milliseconds, unless it is aborted. */
