@@ -32,6 +32,12 @@ async def stubborn():
         except asyncio.CancelledError:
             print("stays", flush=True)
 
+async def exits_late(code):
+    try:
+        await asyncio.sleep(60)
+    finally:
+        sys.exit(code)
+
 async def leaving(code):
     sys.exit(code)
 
@@ -48,6 +54,11 @@ async def app(scope, receive, send):
         await stubborn()
     elif scope["path"] == "/task":
         tasks.append(asyncio.create_task(stubborn()))
+    elif scope["path"] == "/exit-late":
+        tasks.append(asyncio.create_task(exits_late(7)))
+    elif scope["path"] == "/task-and-exit":
+        tasks.append(asyncio.create_task(stubborn()))
+        tasks.append(asyncio.create_task(leaving(7)))
     elif scope["path"] == "/thread":
         await asyncio.to_thread(time.sleep, 60)
     elif scope["path"] == "/block":
@@ -123,6 +134,47 @@ def test_a_task_of_the_application_that_exits_stops_the_server_in_good_order(
     server = ask(f"/exit/{wish}")
     assert server.wait() == code
     assert "\nshutdown\n" in server.output
+
+
+def test_a_task_that_exits_when_it_is_cancelled_keeps_nothing_else_from_its_end(ask: Ask) -> None:
+    server = ask("/exit-late")
+    assert server.end() == 0
+    assert "\nshutdown\n" in server.output
+
+
+def test_a_signal_at_the_end_is_not_heard_any_more(ask: Ask) -> None:
+    server = ask("/task-and-exit")
+    server.prints("stays")
+    assert server.end(signal.SIGTERM) == 7
+    assert "Told" not in server.output
+
+
+def test_what_is_registered_with_atexit_has_its_time(command: Any, project: Path) -> None:
+    late = "\nimport atexit\n\n@atexit.register\ndef late():\n    time.sleep(4)\n    print('late')\n"
+    (project / "main.py").write_text(APPLICATION + late)
+    server = command("main:app", "--port", "0")
+    assert server.url
+    assert server.end() == 0
+    assert "\nlate\n" in server.output
+    assert "left behind" not in server.output
+
+
+def test_run_puts_the_handlers_of_signals_back(project: Path) -> None:
+    program = (
+        "import asgiworker, main, os, signal\n"
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    await send({'type': 'lifespan.startup.complete'})\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await receive()\n"
+        "    await send({'type': 'lifespan.shutdown.complete'})\n"
+        "numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGALRM)\n"
+        "before = [signal.getsignal(number) for number in numbers]\n"
+        "asgiworker.run(app, port=0)\n"
+        "print('restored' if before == [signal.getsignal(number) for number in numbers] else 'lost')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True)
+    assert "restored" in done.stdout, done
 
 
 def test_a_terminal_that_is_closed_stops_the_server_in_good_order(ask: Ask) -> None:

@@ -78,6 +78,11 @@ async def test_a_client_of_whom_nothing_is_known_any_more_is_not_served(
     assert not mirror.seen
 
 
+async def test_nor_is_it_told_that_too_many_have_come(open_wire: OpenWire, mirror: Mirror):
+    wire = open_wire(mirror, peer=None, limit_connections=1)
+    assert not open_wire(wire.service, peer=None).finished
+
+
 async def test_a_client_that_resets_at_once_does_not_pass_for_a_trusted_proxy_on_a_unix_socket(
     connect: Connect, mirror: Mirror
 ):
@@ -210,6 +215,18 @@ async def test_a_closed_connection_whose_client_does_not_read_is_cut_off(
     await wire.overdue()
     assert wire.aborted
     assert wire.lost
+
+
+async def test_so_is_one_whose_client_stops_when_it_has_read_nearly_all(
+    open_wire: OpenWire, answer: Callable[..., Application]
+):
+    wire = open_wire(answer(LARGE))
+    wire.reads = False
+    await wire.send(GET)
+    wire.waiting = 1000  # below the low-water mark
+    wire.protocol.resume_writing()
+    await wire.overdue()
+    assert wire.aborted
 
 
 # --- the end ------------------------------------------------------------------------------------------------

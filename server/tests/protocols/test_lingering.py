@@ -73,6 +73,15 @@ async def test_one_that_still_reads_has_another(open_wire: OpenWire, mirror: Mir
     assert wire.aborted
 
 
+async def test_one_that_reads_nearly_all_and_no_more_is_cut_off(open_wire: OpenWire, mirror: Mirror):
+    wire = await refused(open_wire, mirror, reads=False)
+    wire.protocol.resume_writing()
+    due = wire.protocol.write_deadline
+    assert due < float("inf")
+    wire.protocol.sweep(due)
+    assert wire.aborted
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["all is read", "not all is read"])
 async def test_the_end_of_the_server_is_its_end(open_wire: OpenWire, mirror: Mirror, reads: bool):
     wire = await refused(open_wire, mirror, reads=reads)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 TASK_PATIENCE = 1.0  # seconds that the application's own tasks get to end
 THREAD_PATIENCE = 3.0  # seconds that its threads get
@@ -26,10 +27,16 @@ def close(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=TASK_PATIENCE))
-    generators = loop.create_task(loop.shutdown_asyncgens())
-    loop.run_until_complete(asyncio.wait({generators}, timeout=TASK_PATIENCE))
+        _await_end(loop, tasks)
+    _await_end(loop, {loop.create_task(loop.shutdown_asyncgens())})
     loop.close()
+
+
+def _await_end(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]]) -> None:
+    waiting = loop.create_task(asyncio.wait(tasks, timeout=TASK_PATIENCE))
+    while not waiting.done():
+        with suppress(SystemExit):  # of a task that exits when it is cancelled, as we do
+            loop.run_until_complete(waiting)
 
 
 def leave_threads(code: int, warn: Warn) -> None:
@@ -46,5 +53,7 @@ def _leave(code: int, warn: Warn) -> None:
     time.sleep(THREAD_PATIENCE)
     held = [thread for thread in threading.enumerate() if not thread.daemon]
     names = [thread.name for thread in held if thread is not threading.main_thread()]
+    if not names:
+        return  # what takes its time is the work of `atexit`
     warn("Threads that don't end are left behind: %s", ", ".join(names))
     os._exit(code)

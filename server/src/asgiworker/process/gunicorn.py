@@ -315,6 +315,7 @@ class ASGIWorker(Worker):  # type: ignore[misc]  # Gunicorn is untyped
 
     def _leave(self, code: int) -> None:
         """Leave nothing running that could keep the process from its end."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGWINCH):
             self.loop.remove_signal_handler(number)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):

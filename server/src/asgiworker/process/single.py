@@ -25,7 +25,7 @@ from asgiworker.process.settings import Settings
 logger = logging.getLogger("asgiworker.server")
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-PATIENCE = 1.0  # seconds until a loop that doesn't turn is interrupted on a second signal
+QUIT_PATIENCE = 1.0  # seconds until a loop that doesn't turn is interrupted on a second signal
 
 
 def run_single(settings: Settings, app: Callable[..., Any] | None = None) -> int:
@@ -131,19 +131,23 @@ def _told_early() -> Iterator[None]:
     def tell(number: int, frame: FrameType | None) -> NoReturn:
         raise Told
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGQUIT)}
+    before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, tell)
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # else it isn't Python's, and can't be put back
+                signal.signal(number, handler)
 
 
 @contextmanager
 def _stopped_by_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
     """Have `stop` called in the loop for each signal that asks for it.
 
-    Not left to the loop, which may be blocked: then the second signal interrupts it.
+    Not left to the loop, which may be blocked: then the second signal interrupts it. Afterwards they are
+    ignored: what they ask for is being done.
     """
     heard = False
 
@@ -151,21 +155,21 @@ def _stopped_by_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None
         nonlocal heard
         if heard:
             signal.signal(signal.SIGALRM, interrupt)
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, QUIT_PATIENCE)
         heard = True
         loop.call_soon_threadsafe(stop)
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(0)
 
-    before: dict[int, Any] = {}
-
     def take() -> None:
-        before.update({number: signal.signal(number, hear) for number in STOPPING})
+        for number in STOPPING:
+            signal.signal(number, hear)
 
     loop.call_soon(take)  # once the loop turns: uvloop would keep what comes before for the next signal
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)

@@ -88,7 +88,8 @@ class Connection(asyncio.Protocol):
             self.server = (local.decode(errors="replace") if isinstance(local, bytes) else local, None)
         client, server = self.proxied
         self.client, self.server = client or self.client, server or self.server
-        self.trusted_peer = service.trusts(self.client[0] if self.client else None)
+        # Nobody knows any more who has gone; that mustn't pass for a peer on a UNIX socket, who is trusted.
+        self.trusted_peer = not gone and service.trusts(self.client[0] if self.client else None)
         encrypted = transport.get_extra_info("ssl_object")
         if encrypted is not None and not getattr(encrypted, "plain", False):
             self.scheme = "https"
@@ -101,8 +102,6 @@ class Connection(asyncio.Protocol):
             self.admitted = True
             service.admitted += 1
         if gone:
-            # Nobody knows any more who that was; it mustn't pass for a peer on a UNIX socket, who is trusted.
-            self.trusted_peer = self.unusual = False
             self.abort()
 
     def hand_over(self, successor: Connection) -> None:
@@ -138,6 +137,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has read; or it is gone, and nobody has to wait for it any longer."""
         self.write_deadline = NEVER
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self.progressed()  # nothing else watches over the rest
         if self.drain_waiter is not None:
             self.drain_waiter.set_result(None)
             self.drain_waiter = None

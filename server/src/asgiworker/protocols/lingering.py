@@ -36,6 +36,11 @@ class Lingering(Connection):
         if self.read_away > LINGER_BOUND:
             self.abort()
 
+    def resume_writing(self) -> None:
+        """The client has read some of what was said. The rest has its time, too."""
+        super().resume_writing()
+        self.progressed()
+
     def overdue(self, now: float) -> None:
         """Its time is up, unless it still reads what was said: the stall deadline watches over that."""
         if self.transport.get_write_buffer_size():

@@ -11,6 +11,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from asgiworker.protocols import transport
@@ -24,6 +25,14 @@ FOR_EVER = 1e9  # seconds; the loops don't take 0 or None for it
 ACCEPT_AGAIN = 1.0  # seconds until a system without file descriptors is asked again
 ACCEPT_AT_ONCE = 64  # connections accepted before anybody else has a turn
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# Troubles of one client's, which accept(2) reports as if they were its own. Not EPERM, which it says of a
+# firewall: of a sandbox it is for good, and has to be seen.
+CLIENTS_OWN = frozenset(
+    (
+        *(errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+    )
+)
 
 
 class Listener:
@@ -65,8 +74,10 @@ class Listener:
         """Accept no more. What was accepted goes on. Closing again does nothing."""
         if self.sock.fileno() < 0:
             return
-        if self._retry is None:
-            self._accept()  # whom the kernel has let in since the last look
+        with suppress(OSError):  # whatever it is, the others have to be closed, too, and the server to stop
+            for _ in range(self.service.policy.backlog // ACCEPT_AT_ONCE + 1):
+                if self._retry is not None or not self._accept():
+                    break  # whom the kernel has let in since the last look is in
         if self._retry is not None:
             self._retry.cancel()
         self.service.loop.remove_reader(self.sock)
@@ -81,24 +92,28 @@ class Listener:
         self._retry = None
         self.service.loop.add_reader(self.sock, self._accept)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept who waits; whether there may be more."""
         for _ in range(ACCEPT_AT_ONCE):
             try:
                 client, _ = self.sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # that was all, or another worker was faster, or the client has gone
+            except (BlockingIOError, InterruptedError):
+                return False  # that was all, or another worker was faster
             except OSError as error:
+                if error.errno in CLIENTS_OWN:
+                    continue
                 if error.errno not in EXHAUSTED:
                     raise
                 logger.error("Connections can't be accepted: %s", error.strerror)
                 self.service.loop.remove_reader(self.sock)
                 self._retry = self.service.loop.call_later(ACCEPT_AGAIN, self._listen)
-                return
+                return False
             self.accepted()
             task = self.service.start(self._hand_over(client), context=self.service.context.copy())
             if not task.done():
                 self._handing_over.add(task)
                 task.add_done_callback(self._handing_over.discard)
+        return True
 
     async def _hand_over(self, client: socket.socket) -> None:
         try:

@@ -12,6 +12,8 @@ import pytest
 from h2.errors import ErrorCodes
 
 from asgiworker.asgi.types import Receive, Scope, Send
+from asgiworker.protocols.http2.connection import HTTP2Connection
+from asgiworker.protocols.http2.pings import Leaving
 
 if TYPE_CHECKING:
     from server.tests.protocols.conftest import Mirror
@@ -113,6 +115,23 @@ async def test_a_request_that_crosses_the_first_goodbye_is_served(hold: Hold, un
     await stopping
 
 
+async def test_the_answer_to_an_earlier_ping_says_nothing_of_what_is_on_its_way(hold: Hold) -> None:
+    held = await hold(graceful_timeout=10)
+    client, stopping = held.client, held.stop()
+    farewell = await client.take("PING")
+    await client.send(("PING", 0, bytes(8), "ACK"), ("PING", 0, b"roundtri"))
+    await client.take("PING", flag="ACK")
+    (connection,) = client.server.service.connections
+    assert isinstance(connection, HTTP2Connection)
+    assert connection.pings.leaving is Leaving.NOTICE
+    await client.send(("PING", 0, farewell.payload, "ACK"), ("PING", 0, b"roundtri"))
+    await client.take("PING", flag="ACK")
+    assert connection.pings.leaving is Leaving.FINAL
+    held.app.go.set()
+    await client.ended()
+    await stopping
+
+
 async def test_a_request_behind_the_second_goodbye_is_not_served(hold: Hold) -> None:
     held = await hold(graceful_timeout=10)
     client, stopping = held.client, held.stop()
@@ -134,6 +153,20 @@ async def test_an_idle_connection_is_closed_in_a_stop(http2: Opener) -> None:
     assert (await client.take("GOAWAY")).number == ErrorCodes.NO_ERROR
     await client.ended()
     await asyncio.wait_for(stopping, 5)
+
+
+async def test_one_that_is_closed_already_is_not_told_of_a_stop(http2: Opener) -> None:
+    client = await http2(Held(), graceful_timeout=10)
+    assert (await client.get()).status == 200
+    service = client.server.service
+    (connection,) = service.connections
+    assert isinstance(connection, HTTP2Connection)
+    connection.pause_writing()  # its client doesn't read
+    connection.idle_until = 0.0
+    connection.overdue(service.now)
+    connection.retire()
+    assert connection.transport.is_closing()
+    assert service.failures == 0
 
 
 async def test_a_client_that_pings_on_does_not_hold_up_a_stop(http2: Opener) -> None:

@@ -509,7 +509,7 @@ class HTTP1Connection(ResponseSide):
             self.close()
 
     def connection_made(self, transport: object) -> None:
-        """A client has connected; where too many have, it is told to come back."""
+        """A client has connected; what breaks in our own code is its end alone."""
         self.transport = transport  # type: ignore[assignment]
         try:
             self.greet()
@@ -519,6 +519,8 @@ class HTTP1Connection(ResponseSide):
     def greet(self) -> None:
         """See who has connected, and what it speaks."""
         super().connection_made(self.transport)
+        if self.transport.is_closing():
+            return  # it has gone
         if getattr(self.transport.get_extra_info("ssl_object"), "plain", False):
             self.refuse(Refusal(400, "this port speaks HTTPS, and the request came in plain HTTP"))
             return

@@ -39,7 +39,7 @@ from asgiworker.protocols.http2.nghttp2 import (
     push_enabled,
     window_overflows,
 )
-from asgiworker.protocols.http2.pings import Leaving, Pings
+from asgiworker.protocols.http2.pings import FAREWELL, Leaving, Pings
 from asgiworker.protocols.http2.requests import begin_request, call_applications, take_note
 from asgiworker.protocols.http2.stream import Stream
 from asgiworker.protocols.http2.windows import Windows
@@ -359,7 +359,7 @@ class HTTP2Connection(Connection):
 
     def ping_acknowledged(self, event: PingAcknowledged) -> None:
         """A round trip is over: in a graceful end, what was on its way has come."""
-        if self.pings.leaving is Leaving.NOTICE:
+        if self.pings.leaving is Leaving.NOTICE and event.opaque_data == FAREWELL:
             self.leave()
 
     def connection_closed(self, event: ConnectionClosed) -> None:
@@ -428,7 +428,7 @@ class HTTP2Connection(Connection):
         """The server stops: the client is told, and what it has sent by then is answered."""
         pings = self.pings
         try:
-            if pings.leaving is Leaving.NO and not self.over:
+            if pings.leaving is Leaving.NO and not self.over and not self.transport.is_closing():
                 pings.give_notice(self.service.now)
                 self.flush()
                 pings.follow_notice()

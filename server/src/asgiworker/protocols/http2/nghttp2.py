@@ -1,7 +1,7 @@
 """HTTP/2's framing, header compression, flow control and scheduling: nghttp2, through `ngh2`.
 
 The only module that knows this library. What of RFC 9113 nghttp2 sees to, it sees to; what it leaves open is
-decided in `http2`: which limits hold, what an answer to a flood is, when a window is opened again.
+decided in `connection`: which limits hold, what an answer to a flood is, when a window is opened again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ DEFAULT_WINDOW = 65535  # RFC 9113 §6.9.2
 
 CONTINUATIONS = 8  # CONTINUATION frames that one head may take
 ACKNOWLEDGEMENTS = 1000  # answers to PING and SETTINGS that may wait for a client that doesn't read
-# Far above what `http2` allows, which answers with ENHANCE_YOUR_CALM; nghttp2 would with INTERNAL_ERROR.
+# Far above what `connection` allows, which answers with ENHANCE_YOUR_CALM; nghttp2 would with INTERNAL_ERROR.
 RESETS = (100_000, 10_000)
 
 

@@ -12,6 +12,8 @@ from enum import Enum
 from asgiworker.protocols.http2.nghttp2 import Engine, ErrorCode
 from asgiworker.protocols.service import IDLE_PATIENCE, NEVER
 
+FAREWELL = b"farewell"  # the PING behind the first GOAWAY, to tell its answer from that of another
+
 
 class Leaving(Enum):
     """How far a graceful end has come."""
@@ -66,7 +68,7 @@ class Pings:
 
     def follow_notice(self) -> None:
         """Send a PING behind it. Not before it has left: nghttp2 sends a PING before all else."""
-        self._engine.ping()
+        self._engine.ping(FAREWELL)
 
     def leave(self) -> None:
         """The second step: from now on nothing new is taken."""

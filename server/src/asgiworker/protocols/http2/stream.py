@@ -1,6 +1,6 @@
 """One stream of HTTP/2: a request and its response, the carrier of an exchange (RFC 9113 §5, §8).
 
-`http2` is the connection: it makes the streams, feeds them and tells them of their end.
+`connection` makes the streams, feeds them and tells them of their end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from asgiworker.asgi.fields import BLANKS
 from asgiworker.asgi.types import Address, Headers
 from asgiworker.protocols.http2.header_list import HeaderList, RequestHead
 from asgiworker.protocols.http2.nghttp2 import EngineError, ErrorCode
-from asgiworker.protocols.http2.windows import LOW_WATER
+from asgiworker.protocols.http2.windows import HIGH_WATER, LOW_WATER
 from asgiworker.protocols.request import PLAIN, Refusal
 from asgiworker.protocols.sendfile import announce, measure, open_file
 from asgiworker.protocols.service import NEVER
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asgiworker.server")
 
-HIGH_WATER = 65536  # bytes of a stream that may wait for its window before `send()` waits, too
 DRAIN_BOUND = 65536  # bytes of a request that are read away after its answer, rather than reset its stream
 LINGER = 2.0  # seconds for that
 PIECE = 131072  # bytes of a file read at a time

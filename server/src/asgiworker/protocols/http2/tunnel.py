@@ -10,7 +10,8 @@ from asgiworker.asgi.exchange import COMPLETE, Exchange
 from asgiworker.asgi.session import Opening, Session
 from asgiworker.asgi.types import Headers
 from asgiworker.protocols.http2.nghttp2 import EngineError, ErrorCode
-from asgiworker.protocols.http2.stream import HIGH_WATER, LINGER, STATUSES, Stream
+from asgiworker.protocols.http2.stream import LINGER, STATUSES, Stream
+from asgiworker.protocols.http2.windows import HIGH_WATER
 from asgiworker.protocols.service import Service
 from asgiworker.protocols.websocket.handshake import Handshake
 from asgiworker.protocols.websocket.websocket import WebSocket

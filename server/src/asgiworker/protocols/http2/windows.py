@@ -15,6 +15,7 @@ from asgiworker.protocols.http2.nghttp2 import Engine, ErrorCode
 if TYPE_CHECKING:
     from asgiworker.protocols.http2.stream import Stream
 
+HIGH_WATER = 65536  # bytes of a stream that may wait for its window before `send()` waits, too
 LOW_WATER = 32768  # bytes of a stream that may wait when its application is resumed
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from asgiworker.asgi.session import Session
 from asgiworker.protocols.connection import Connection
+from asgiworker.protocols.lingering import LINGER
 from asgiworker.protocols.websocket.deflate import Deflate
 from asgiworker.protocols.websocket.websocket import WebSocket
-
-LINGER = 2.0  # seconds for which a peer may take its leave, when all is said
 
 
 class WebSocketConnection(Connection):
@@ -84,7 +83,8 @@ class WebSocketConnection(Connection):
     def close(self) -> None:
         """Close our side, and read away for a moment what the client still sends.
 
-        Closing with unread data would reset the connection, and could take our close frame with it.
+        Closing with unread data would reset the connection, and could take our close frame with it. Not as
+        a `Lingering`: the WebSocket is over only when the connection is, and has to hear of that.
         """
         if self.lingering or self.transport.is_closing():
             return
