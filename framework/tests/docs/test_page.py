@@ -182,7 +182,9 @@ def test_what_the_server_finds_wrong_stands_at_the_field(visit: Visit, url: str)
     press(page, "Add place")
     fill(page, "latitude", "100")
     press(page, "Send")
-    page.waits_for("document.querySelector('.answer .pill.bad')")
+    page.waits_for(
+        "document.querySelector('.answer .pill.bad') && document.querySelector('[aria-invalid=true]')"
+    )
     for label, message in {
         "title": "Must not be empty.",
         "tags 2": "A tag must not be empty.",
